@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import tumorline
 from tumorline.errors import UserError
-from tumorline.models import SOURCES, WEIGHT_CHECKS, build, check_weights, pretrained, without_weights
+from tumorline.models import SOURCES, WEIGHT_CHECKS, build, check_weights, pretrained, start_from, without_weights
 from tumorline.models.torchvision_cure import cure_torchvision
 
 cure_torchvision()
@@ -304,9 +304,9 @@ def test_starting_from_another_network_takes_what_fits_and_refuses_a_stranger() 
     small = {"widths": [4, 8, 8]}
     first = build("unet", channels=1, regions=1, options=small)
     second = build("unet", channels=3, regions=2, options=small)
-    assert pretrained.start_from(second, first.state_dict()) == ["network.head.weight", "network.head.bias"]
+    assert start_from(second, first.state_dict()) == ["network.head.weight", "network.head.bias"]
     own, given = second.state_dict(), first.state_dict()
     assert torch.allclose(own["network.down.0.first.weight"].sum(1), given["network.down.0.first.weight"].sum(1))
     assert torch.equal(own["network.merge.0.second.weight"], given["network.merge.0.second.weight"])
     with pytest.raises(UserError, match="weights fit this network"):
-        pretrained.start_from(build("segresnet", channels=1, regions=1, options={"width": 8}), given)
+        start_from(build("segresnet", channels=1, regions=1, options={"width": 8}), given)

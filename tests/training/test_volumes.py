@@ -199,37 +199,52 @@ def test_a_start_from_other_channels_regions_or_voxels_is_said(volumes: Path, tm
         "regions tumour",
         "voxels (mm) 1.0",
     ]
-    assert said[0].endswith(
-        "here they are flair, post_contrast, t2, pre_contrast; its weights are taken over by their place, not by name"
-    )
+    by_name = "the weights of its layers that see the image are taken over by name, and new ones begin at zero"
+    assert said[0].endswith(f"here they are flair, post_contrast, t2, pre_contrast; {by_name}")
+    assert said[1].endswith("enhancing_tumour; its weights are taken over by their place, not by name")
     same = golden.model_copy(update={"input": input_of(dataset), "regions": [*REGIONS]})
     note_other_start(same, dataset, said.append)
     assert len(said) == 3
     turned = input_of(dataset).model_copy(update={"channels": input_of(dataset).channels[::-1]})
     note_other_start(same.model_copy(update={"input": turned}), dataset, said.append)
-    assert said[3].endswith("pre_contrast; the weights of its layers that see the image are put in this order, by name")
+    assert said[3].endswith(f"pre_contrast; {by_name}")
+    strange = input_of(dataset).model_copy(update={"channels": ["swi"]})
+    note_other_start(same.model_copy(update={"input": strange}), dataset, said.append)
+    assert said.pop().endswith("pre_contrast; its weights are taken over by their place, not by name")
     seven = input_of(dataset).model_copy(update={"context": 3})
     note_other_start(same.model_copy(update={"input": seven}), dataset, said.append)
     assert said[4:] == [
         "warning: model.start_from: 'unet' has the slices seen at once 7, here they are 1; the weights of its layers "
-        "that see the image are averaged and shared out over them"
+        "that see the image stay around the middle slice, and new ones begin at zero"
     ]
 
 
-@pytest.mark.parametrize(("slices", "residual", "dims"), [(1, False, 2), (3, True, 2), (1, False, 3), (1, True, 3)])
-def test_a_start_from_the_same_channels_in_another_order_sees_each_where_it_lies_now(
-    slices: int, residual: bool, dims: int
-) -> None:
-    torch.manual_seed(0)
-    before, own = ["a", "b", "c"], ["c", "a", "b"]
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("own", [("c", "a", "b"), ("b",), ("d", "b", "a", "e", "c")])
+def test_a_start_sees_each_channel_by_its_name(own: tuple[str, ...], residual: bool, dims: int) -> None:
+    """At first it answers as the other model does without the channels that are gone, and does not heed new ones."""
+    before, slices = ("a", "b", "c"), 3 if dims == 2 else 1
     options = {"widths": [4, 8], "residual": residual, "dims": dims}
-    old, new = (models.build("unet", channels=3 * slices, regions=1, options=options) for _ in range(2))
-    places = places_of_channels(before, own)
-    models.start_from(new, old.state_dict(), places)
-    image = torch.randn(1, slices, 3, *[16] * dims)  # slice by slice, as `NetworkInput.batch` lays them
-    moved = image[:, :, places]
+    old, new = (models.build("unet", channels=len(seen) * slices, regions=1, options=options) for seen in (before, own))
+    change = models.InputChange(places_of_channels(before, own), (slices, slices))
+    assert models.start_from(new, old.state_dict(), change) == []
+    image = {name: torch.randn(1, slices, *[16] * dims) for name in "abcde"}
+    seen = torch.stack([image[name] * (name in own) for name in before], dim=2)  # (B, slices, C, *space)
+    shown = torch.stack([image[name] for name in own], dim=2)
     with torch.no_grad():
-        assert torch.allclose(old.eval()(image.flatten(1, 2)), new.eval()(moved.flatten(1, 2)), atol=1e-5)
+        assert torch.allclose(old.eval()(seen.flatten(1, 2)), new.eval()(shown.flatten(1, 2)), atol=1e-5)
+
+
+@pytest.mark.parametrize(("before", "now"), [(1, 5), (3, 5), (5, 3), (3, 1)])
+def test_a_start_sees_each_slice_where_it_lay(before: int, now: int) -> None:
+    """Further ones are not heeded at first; of those that are gone the outermost stands in their place."""
+    old, new = (models.build("unet", channels=2 * n, regions=1, options={"widths": [4, 8]}) for n in (before, now))
+    models.start_from(new, old.state_dict(), models.InputChange([0, 1], (before, now)))
+    image = torch.randn(1, now, 2, 16, 16)  # slice by slice, as `NetworkInput.batch` lays them
+    numbers = [min(max(number + now // 2 - before // 2, 0), now - 1) for number in range(before)]
+    with torch.no_grad():
+        assert torch.allclose(old.eval()(image[:, numbers].flatten(1, 2)), new.eval()(image.flatten(1, 2)), atol=1e-5)
 
 
 @pytest.mark.parametrize(("residual", "dims"), [(False, 2), (True, 2), (True, 3)])

@@ -70,8 +70,9 @@ class ModelConfig(Section):
     options: Options = {}
     """Of the network; what a network takes is said where one is wrong."""
     start_from: str = ""
-    """A run folder, a listed model or a file of weights: what fits the network by name and shape is taken over. The
-    cases that such a model was trained on count as this one's training cases."""
+    """A run folder, a listed model or a file of weights: what fits the network by name and shape is taken over, the
+    channels of an image by their names. The cases that such a model was trained on count as this one's training
+    cases."""
     storage: Literal["float32", "float16"] = "float32"
     """Number format of the weights in the finished model's files; computation is in float32 either way."""
     threshold: Literal["validation"] | Annotated[float, Field(ge=1e-6, le=1 - 1e-6)] = "validation"

@@ -31,9 +31,10 @@ from tumorline.models.monai_nets import (
     unet_plus_plus,
 )
 from tumorline.models.presence import has_presence, open_gate, presence_of, showing_presence
-from tumorline.models.pretrained import SOURCES, fit_weights, from_hub, read_weights, start_from
+from tumorline.models.pretrained import SOURCES, fit_weights, from_hub, read_weights
 from tumorline.models.swin_unet import check_swin_weights as check_swin
 from tumorline.models.swin_unet import swin_unet
+from tumorline.models.taken_over import InputChange, start_from
 from tumorline.models.torchvision_nets import HEADS, deeplabv3, fcn, lraspp
 from tumorline.models.torchvision_nets import check_torchvision_weights as check_torchvision
 from tumorline.models.unet import NORMS, Style, UNet
@@ -42,6 +43,7 @@ from tumorline.trust import is_trusted
 __all__ = [
     "MODELS",
     "SOURCES",
+    "InputChange",
     "Outputs",
     "backbone_layers",
     "build",

@@ -1,8 +1,7 @@
 """Pretrained weights: a local file, the cache of torch hub, or a download; and how they are fitted to a network."""
 
 import socket
-from collections.abc import Iterable, Mapping, Sequence
-from math import prod
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from threading import Thread
@@ -32,9 +31,6 @@ SOURCES = {
     "segformer": "ImageNet (Mix Transformer), smp, NVIDIA's non-commercial licence",
 }
 """Where each network's pretrained weights come from, and their licence; the others start from scratch."""
-CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
-SIDE = 64
-"""Of an image that a network is shown to find out what sees it; one that needs no padding."""
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
@@ -163,65 +159,3 @@ def adapt_channels(first: Tensor, channels: int) -> Tensor:
         return first
     shared = first.sum(dim=1, keepdim=True) / channels
     return shared.expand(-1, channels, *first.shape[2:]).clone()
-
-
-def _weights_on_input(network: nn.Module, first: Tensor) -> set[str]:
-    """Names of the weights of the convolutions that see the image itself, as those of shortcuts do too."""
-    shape = 1, first.shape[1], *[SIDE] * (first.ndim - 2)
-    image = torch.linspace(0, 1, prod(shape), device=first.device).reshape(shape)
-    names: set[str] = set()
-
-    def look(name: str, seen: tuple[Tensor, ...]) -> None:
-        if seen[0].shape == image.shape and torch.equal(seen[0], image):
-            names.add(f"{name}.weight")
-
-    convolutions = {name: module for name, module in network.named_modules() if isinstance(module, CONVOLUTIONS)}
-    hooks = [
-        module.register_forward_pre_hook(lambda _, seen, name=name: look(name, seen))
-        for name, module in convolutions.items()
-    ]
-    was_training = network.training
-    with torch.no_grad():
-        network.eval()(image)
-    network.train(was_training)
-    for hook in hooks:
-        hook.remove()
-    return names
-
-
-def _in_places(first: Tensor, places: Sequence[int]) -> Tensor:
-    """Filters `(O, slices * C, ...)`, whose channels lie slice by slice, in another order of those of each."""
-    by_slice = first.reshape(len(first), -1, len(places), *first.shape[2:])
-    return by_slice[:, :, [*places]].flatten(1, 2)
-
-
-def _fitted_to_input(network: nn.Module, weights: Weights, places: Sequence[int]) -> Weights:
-    """The weights with those of the layers that see the image brought to the channels that they see here."""
-    state = network.state_dict()
-    first = next((name for name, tensor in state.items() if tensor.ndim >= 4), "")
-    if first not in weights or weights[first].ndim != state[first].ndim:
-        return weights
-    if not places and weights[first].shape[1] == state[first].shape[1]:
-        return weights
-    seeing = {name: weights[name] for name in _weights_on_input(network, state[first]) or {first} if name in weights}
-    moved = {name: _in_places(tensor, places) if places else tensor for name, tensor in seeing.items()}
-    return {**weights, **{name: adapt_channels(moved[name].float(), state[name].shape[1]) for name in moved}}
-
-
-def start_from(network: nn.Module, weights: Weights, places: Sequence[int] = ()) -> list[str]:
-    """Take over what fits by name and shape; returns the names of the network's weights that stay as they were made.
-
-    The layers that see the image are adapted to another number of channels. `places` says where each of the channels
-    lay in the network of the weights, where they lie otherwise now. Raises UserError where less than half of the
-    weights fit: the file then belongs to another network.
-    """
-    state = network.state_dict()
-    weights = _fitted_to_input(network, weights, places)
-    fitting = {name: weights[name] for name in state if name in weights and weights[name].shape == state[name].shape}
-    if 2 * len(fitting) < len(state):
-        raise UserError(
-            f"only {len(fitting)} of {len(state)} weights fit this network: model.start_from is of another; give its "
-            "model.name and model.options, and data.window where it has one"
-        )
-    network.load_state_dict({**state, **fitting})
-    return [name for name in state if name not in fitting]

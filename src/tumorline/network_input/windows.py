@@ -89,10 +89,10 @@ def input_of(dataset: Dataset) -> InputSpec:
     )
 
 
-def places_of_channels(before: Sequence[str], own: Sequence[str]) -> list[int]:
-    """Where each of a network's own channels lay among those before; empty where names differ or nothing moved."""
-    same = sorted(before) == sorted(own) and [*before] != [*own]
-    return [[*before].index(name) for name in own] if same else []
+def places_of_channels(before: Sequence[str], own: Sequence[str]) -> list[int | None]:
+    """Where each of a network's own channels lay among those before, None for a new one; empty where all are new."""
+    places = {name: place for place, name in enumerate(before)}
+    return [places.get(name) for name in own] if places.keys() & {*own} else []
 
 
 def count_slices(shape: Sequence[int], axis: str) -> int:

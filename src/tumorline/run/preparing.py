@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 OF_BACKBONES = ("freeze_epochs", "backbone_rate", "layer_decay")
 """Keys of `[train]` that say nothing where no layer may be pretrained."""
 OTHERWISE = {"model.start_from": "start from another model", "loss.teacher": "choose another teacher"}
-BY_NAME = "the weights of its layers that see the image are put in this order, by name"
+BY_NAME = "the weights of its layers that see the image are taken over by name, and new ones begin at zero"
 BY_PLACE = "its weights are taken over by their place, not by name"
-SHARED_OUT = "the weights of its layers that see the image are averaged and shared out over them"
+BY_SLICE = "the weights of its layers that see the image stay around the middle slice, and new ones begin at zero"
 
 
 def check_model(config: Config, begun: bool = False) -> None:
@@ -146,11 +146,11 @@ def note_other_start(origin: ModelInfo | None, dataset: Dataset, notify: Notify)
     if origin is None:
         return
     spec, before = input_of(dataset), origin.input
-    same_names = places_of_channels(before.channels, spec.channels)
+    by_name = places_of_channels(before.channels, spec.channels)
     pairs: list[tuple[str, Sequence[object], Sequence[object], str]] = [
-        ("channels", before.channels, spec.channels, BY_NAME if same_names else BY_PLACE),
+        ("channels", before.channels, spec.channels, BY_NAME if by_name else BY_PLACE),
         ("regions", origin.regions, dataset.regions, BY_PLACE),
-        ("slices seen at once", [before.depth], [spec.depth], SHARED_OUT),
+        ("slices seen at once", [before.depth], [spec.depth], BY_SLICE),
     ]
     if before.dims == spec.dims == 3:
         pairs.append(("voxels (mm)", before.voxel_mm, spec.voxel_mm, "its weights were learnt at that size"))

@@ -69,7 +69,7 @@ def start(task: Task, machine: Machine) -> State:
 def _start_from(source: Path, network: nn.Module, task: Task) -> None:
     """Take over the weights of another model, and say which the network does not find there."""
     weights = models.read_weights(weights_file(source))
-    anew = models.start_from(network, weights, _places_of_channels(source, task))
+    anew = models.start_from(network, weights, _change_of_input(source, task))
     models.open_gate(network)
     if anew:
         task.notify(
@@ -78,10 +78,13 @@ def _start_from(source: Path, network: nn.Module, task: Task) -> None:
         )
 
 
-def _places_of_channels(source: Path, task: Task) -> list[int]:
-    """Where the channels lay in the model that the training starts from; empty where they lie there now."""
-    origin = read_origin(source)
-    return places_of_channels(origin.input.channels, input_of(task.dataset).channels) if origin else []
+def _change_of_input(source: Path, task: Task) -> models.InputChange:
+    """Between the model that the training starts from and this one; of a bare file of weights nothing is known."""
+    origin, spec = read_origin(source), input_of(task.dataset)
+    if origin is None:
+        return models.InputChange()
+    before = origin.input
+    return models.InputChange(places_of_channels(before.channels, spec.channels), (before.depth, spec.depth))
 
 
 def wrap_network(network: nn.Module, settings: TrainConfig, machine: Machine) -> nn.Module:
