@@ -102,6 +102,8 @@ def test_a_cell_that_cannot_be_evaluated_says_why_and_the_others_go_on(
         (["{others}", "{others}/nowhere"], "nowhere: no such file or folder"),
         (["{others}", "{others},colour=red"], "'colour=red' is no setting of a source; expected PATH,key=value"),
         (["{others}", "{others},name=b,slice_step=none"], "slice_step"),
+        (["{others}", "{others},name=LGG/FLAIR"], "a set is called 'LGG/FLAIR', as no folder of results can be"),
+        (["{others}", "{others},name="], "a set is called ''"),
     ],
 )
 def test_bad_sets_are_refused_before_anything_is_written(

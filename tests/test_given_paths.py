@@ -135,14 +135,20 @@ def test_one_model_and_one_set_need_no_list() -> None:
     assert [cell["set"] for cell in matrix["cells"]] == ["s"]
 
 
-@pytest.mark.parametrize("words", [["predict", ""], ["predict", "s", "--output", ""], ["evaluate", "--data", ""]])
-def test_an_empty_word_is_not_the_current_folder(program: Program, words: list[str]) -> None:
-    assert program(*words) == (
-        2,
-        "",
-        f"error: {'INPUT' if len(words) == 2 else words[-2]}: an empty text, as a variable "
-        "that is not set gives; give a path\n",
-    )
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (["predict", ""], "INPUT"),
+        (["predict", "s", "--output", ""], "--output"),
+        (["evaluate", "--data", ""], "--data"),
+        (["evaluate", "builtin", "--data="], "--data"),
+        (["report", RUN, "--figures="], "--figures"),
+    ],
+)
+def test_an_empty_word_is_not_the_current_folder(program: Program, words: list[str], place: str) -> None:
+    said = f"error: {place}: an empty text, as a variable that is not set gives; give a path\n"
+    assert program(*words) == (2, "", said)
+    assert program("config", "show", "--set=model.start_from=").status == 0
 
 
 def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tumorline.evaluation.presence import ALL
 from tumorline.evaluation.status import case_status
 from tumorline.evaluation.tables import read_rows
 from tumorline.file_names import MATRIX_NAME, MATRIX_TABLE_NAME
-from tumorline.files import write_csv, write_json
+from tumorline.files import fit_file_name, write_csv, write_json
 from tumorline.metrics.figure import UNDEFINED
 from tumorline.metrics.headline import count_false_lesions
 from tumorline.metrics.summary import Row, of_region
@@ -24,6 +24,7 @@ from tumorline.results.compared import Matrix, MatrixCell, MatrixModel
 from tumorline.source_spec import SetSpec
 
 SCHEMA_VERSION = 1
+NOT_IN_FILE_NAMES = frozenset("/\\\0")
 VOLUME_COLUMNS = ("truth_ml", "predicted_ml", "volume_error_ml", "volume_error_absolute_ml", "predicted_ml_tumour_free")
 """Means by patient, of volumes."""
 PRESENCE_COLUMNS = {
@@ -68,8 +69,14 @@ Evaluate = Callable[[str, Dataset, Path], Summary]
 
 
 def checked(specs: Sequence[SetSpec]) -> list[SetSpec]:
-    """The same. Raises UserError where two have one name, a setting has no such value, or a path is not there."""
+    """The same.
+
+    Raises UserError where two have one name, one that no file can have, where a setting has no such value, and where a
+    path is not there.
+    """
     names = [spec.name for spec in specs]
+    if unfit := [name for name in names if not name or name.startswith(".") or NOT_IN_FILE_NAMES & {*name}]:
+        raise UserError(f"a set is called '{unfit[0]}', as no folder of results can be; give a name without / and \\")
     if twice := [name for name in names if names.count(name) > 1]:
         raise UserError(f"two sets are called '{twice[0]}'; give one another name: --data PATH,name=OTHER")
     for spec in specs:
@@ -90,7 +97,9 @@ def measure_matrix(
     cells = [
         cell
         for (model, name), dataset in sets.items()
-        for cell in _cells((model, name), models[model], dataset, output / f"{model}--{name}", evaluate)
+        for cell in _cells(
+            (model, name), models[model], dataset, output / fit_file_name(f"{model}--{name}", ""), evaluate
+        )
     ]
     result = Matrix(
         schema_version=SCHEMA_VERSION,

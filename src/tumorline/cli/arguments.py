@@ -15,6 +15,7 @@ from tumorline.file_names import CONFIG_NAME
 NEAR = 0.75
 MAY_BE_EMPTY = ("--ray", "--reference", "--token")
 """Options of which an empty text says "none"."""
+WITHOUT_VALUE = re.compile(r"--[\w-]+=")
 WEIGHTS = Path(__file__).parents[1] / "weights"
 
 
@@ -28,8 +29,9 @@ def require_paths(*paths: Path | None) -> None:
 def refuse_empty(words: Sequence[str]) -> None:
     """Raise UserError for an empty word where a path belongs: as one it would be the current folder."""
     for before, word in pairwise(["", *words]):
-        if not word and before not in MAY_BE_EMPTY:
-            place = before if before.startswith("-") else "INPUT"
+        option = before if not word else word[:-1] if WITHOUT_VALUE.fullmatch(word) else None
+        if option is not None and option not in MAY_BE_EMPTY:
+            place = option if option.startswith("-") else "INPUT"
             raise UserError(f"{place}: an empty text, as a variable that is not set gives; give a path")
 
 
