@@ -93,6 +93,11 @@ def test_where_a_token_is_asked_for_nothing_is_answered_without_it() -> None:
         assert guarded.get("/?token=wrong").status_code == 401
         assert guarded.get("/?token=s3cret").status_code == 200  # by way of a cookie
         assert guarded.get("/models").status_code == 200
+    with opened(AppSettings(door=Door("p&q#1+2 %"))) as guarded:
+        assert guarded.get("/", params={"token": "p&q#1+2 %"}).status_code == 200
+        assert guarded.get("/models").status_code == 200
+    with opened(AppSettings()) as unguarded:
+        assert unguarded.get("/?token=old").status_code == 200
 
 
 def test_this_machine_needs_no_token_and_a_network_gets_one() -> None:
@@ -106,11 +111,16 @@ def test_this_machine_needs_no_token_and_a_network_gets_one() -> None:
     assert make_door(ServerOptions(host="scanner.example")).knows_host("scanner.example")
     with pytest.raises(UserError, match="exclude one another"):
         make_door(ServerOptions(token="own", no_token=True))
+    for token in ("пароль", "a\nb"):
+        with pytest.raises(UserError, match="--token: only letters, digits and signs of ASCII"):
+            make_door(ServerOptions(token=token))
 
 
 def test_a_port_that_is_taken_and_a_name_that_nobody_knows_are_one_line() -> None:
     with open_socket("127.0.0.1", 0) as taken, pytest.raises(UserError, match="cannot be served"):
         open_socket("127.0.0.1", taken.getsockname()[1])
+    with pytest.raises(UserError, match=r"a\.\.b:0: cannot be served"):
+        open_socket("a..b", 0)
     with open_socket("::1", 0) as other:
         assert other.family == socket.AF_INET6
 
@@ -130,6 +140,7 @@ def test_what_is_printed_says_who_can_use_it() -> None:
     network = describe_start(ServerOptions(host="0.0.0.0"), Door("abc"), 80)
     assert "http://127.0.0.1:80/?token=abc" in network[0]
     assert "whoever has the token" in network[1]
+    assert "/?token=p%26q%231%2B2+%25  (" in describe_start(ServerOptions(), Door("p&q#1+2 %"), 80)[0]
     assert "ANYBODY" in describe_start(ServerOptions(host="0.0.0.0"), Door(), 80)[1]
 
 

@@ -159,20 +159,34 @@ def test_nothing_is_left_of_a_request_while_somebody_still_writes_into_its_folde
     assert list(tmp_path.iterdir()) == []
 
 
+def task_of(folder: Path) -> dict[str, Any]:
+    """A picture to predict, as the server hands it on."""
+    source = folder / "in" / "upload-0000.png"
+    source.parent.mkdir(parents=True)
+    source.write_bytes(png())
+    return {"folder": str(folder), "uploads": [("a.png", str(source), "")], "model": str(RUN), "name": ""}
+
+
+def test_a_task_that_is_given_up_while_the_process_starts_leaves_the_next_one_its_turn(tmp_path: Path) -> None:
+    async def go() -> dict[str, Any]:
+        worker = WorkerProcess(tmp_path, Limits(seconds=60))
+        given_up = asyncio.create_task(worker.carry_out(task_of(tmp_path / "first"), lambda _: None))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.gather(given_up, return_exceptions=True)
+        outcome = await worker.carry_out(task_of(tmp_path / "second"), lambda _: None)
+        await worker.end()
+        return outcome
+
+    assert asyncio.run(go())["status"] == 200
+
+
 def test_a_task_that_nobody_waits_for_leaves_the_process_to_the_next_one(tmp_path: Path) -> None:
     """The process is not started anew; it notices by the folder of the request."""
 
     async def go() -> tuple[int, int, dict[str, Any]]:
         worker = WorkerProcess(tmp_path, Limits(seconds=60))
-        for name in ("first", "second"):
-            (tmp_path / name / "in").mkdir(parents=True)
-        sources = [tmp_path / name / "in" / "upload-0000.png" for name in ("first", "second")]
-        for source in sources:
-            source.write_bytes(png())
-        first, second = (
-            {"folder": str(path.parents[1]), "uploads": [("a.png", str(path), "")], "model": str(RUN), "name": ""}
-            for path in sources
-        )
+        first, second = (task_of(tmp_path / name) for name in ("first", "second"))
         told = asyncio.Event()
         task = asyncio.create_task(worker.carry_out(first, lambda _: told.set()))
         await told.wait()

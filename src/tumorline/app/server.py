@@ -125,7 +125,7 @@ def _add_page(app: FastAPI, state: AppState) -> None:
     @app.get("/", include_in_schema=False)
     async def page(request: Request, token: str = "") -> Response:
         door = state.settings.door
-        if not token:
+        if not token or not door.token:
             return HTMLResponse(read_page())
         if not door.accepts(token):
             raise Refusal(401, ASK_FOR_TOKEN)

@@ -5,6 +5,7 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_urlsafe
+from urllib.parse import urlencode
 
 from tumorline.app.catalogue import name_models
 from tumorline.app.door import Door, is_address
@@ -76,6 +77,8 @@ def make_door(options: ServerOptions) -> Door:
     token = options.token
     if options.no_token and token:
         raise UserError("--token and --no-token exclude one another")
+    if not (token.isascii() and token.isprintable()):
+        raise UserError("--token: only letters, digits and signs of ASCII can be sent as a token; choose another")
     if not token and not options.no_token and not is_loopback(options.host):
         token = token_urlsafe(24)
     named = () if is_address(options.host) else (options.host,)
@@ -98,17 +101,17 @@ def open_socket(host: str, port: int) -> socket.socket:
     try:
         family = family_of(host)
         return socket.create_server((host, port), family=family, backlog=CONNECTIONS)
-    except OSError as error:
-        raise UserError(
-            f"{host}:{port}: cannot be served ({error.strerror or error}); choose another --port or --host"
-        ) from None
+    except (OSError, UnicodeError) as error:  # the latter of what is no name at all
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{host}:{port}: cannot be served ({reason}); choose another --port or --host") from None
 
 
 def describe_start(options: ServerOptions, door: Door, port: int) -> list[str]:
     """Where the app is, and who may use it."""
     shown = {"0.0.0.0": HERE, "::": "[::1]"}.get(options.host, options.host)
     address = f"http://{f'[{shown}]' if ':' in shown and '[' not in shown else shown}:{port}/"
-    lines = [f"Tumorline is at {address}{f'?token={door.token}' if door.token else ''}  (Ctrl-C ends it)"]
+    query = f"?{urlencode({'token': door.token})}" if door.token else ""
+    lines = [f"Tumorline is at {address}{query}  (Ctrl-C ends it)"]
     if not is_loopback(options.host):
         who = "whoever has the token" if door.token else "ANYBODY who reaches this port"
         lines.append(f"open to the network: {who} can use it; what is sent is not encrypted")

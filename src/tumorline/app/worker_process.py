@@ -27,7 +27,7 @@ class WorkerProcess:
         self.root, self.limits = root, limits
         self.process: asyncio.subprocess.Process | None = None
         self.owes = False
-        """Whether it is still at a task that nobody waits for."""
+        """Whether it is at a task: where nobody waits for it any more, the next one has to."""
 
     async def carry_out(self, task: Mapping[str, Any], notify: Send) -> Record:
         """The outcome of a task; `notify` hears how far it is. Raises Refusal where it takes too long or too much.
@@ -45,9 +45,6 @@ class WorkerProcess:
         except (OSError, ValueError):
             await self.end()
             raise Refusal(413, DIED) from None
-        except asyncio.CancelledError:
-            self.owes = True
-            raise
 
     async def _settle(self) -> None:
         if not self.owes:
@@ -57,12 +54,12 @@ class WorkerProcess:
                 await self._outcome(lambda _message: None)
         except (TimeoutError, OSError, ValueError):
             await self.end()
-        self.owes = False
 
     async def _ask(self, task: Mapping[str, Any], notify: Send) -> Record:
         """Raises OSError where the process has ended, and ValueError for what is no message of it."""
         process = await self._started()
         assert process.stdin
+        self.owes = True
         process.stdin.write(json.dumps(task).encode() + b"\n")
         await process.stdin.drain()
         return await self._outcome(notify)
@@ -73,6 +70,7 @@ class WorkerProcess:
         while line := await self.process.stdout.readline():
             message: Record = json.loads(line)
             if "status" in message:
+                self.owes = False
                 return message
             notify(message)
         raise OSError("the worker has ended")
@@ -91,7 +89,7 @@ class WorkerProcess:
 
     async def end(self) -> None:
         """End the process, whatever it is doing."""
-        process, self.process = self.process, None
+        process, self.process, self.owes = self.process, None, False
         if process is None:
             return
         with suppress(ProcessLookupError):
