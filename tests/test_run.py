@@ -175,6 +175,12 @@ def test_blank_slices_of_unknown_patients_are_in_the_part_of_the_split(pair_fold
         ("train.backbone_rate=0.1", "train.backbone_rate is for networks with a backbone"),
         ("train.layer_decay=0.9", "train.layer_decay is for networks with a backbone"),
         ("model.gate=0.5", "model.gate is 0.5, but the network has no presence head; leave it out"),
+        ("loss.presence=0.5", "loss.presence is 0.5, but the network has no presence head; leave it out"),
+        ("loss.teacher_share=0.9", "loss.teacher_share says nothing without loss.teacher; leave it out, or give that"),
+        ("train.plateau_factor=0.1", "train.plateau_factor says nothing without train.schedule = 'plateau'; leave"),
+        ("split.folds_from=source", "split.folds_from says nothing without split.folds; leave"),
+        ("data.slice_step=2", "data.slice_step is 2, but the cases of "),
+        ("data.axis=coronal", "data.axis is coronal, but the cases of "),
         ("loss.name=dise", "loss.name is 'dise'; did you mean 'dice'"),
     ],
 )

@@ -1,10 +1,10 @@
 """What is read and refused before a training: the network that is asked for, the data, the memory that it takes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from tumorline.audit.check import check, errors, stop_on_errors
-from tumorline.config import OF_PATCHES, Config, DataConfig, TrainConfig
+from tumorline.config import OF_PATCHES, Config, DataConfig, Section
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import load_data
 from tumorline.data.splits.parts import PARTS, Split
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 OF_BACKBONES = ("freeze_epochs", "backbone_rate", "layer_decay")
 """Keys of `[train]` that say nothing where no layer may be pretrained."""
+OF_VOLUMES = ("context", "axis", "slice_step", "tumour_free_share")
+"""Keys of `[data]` that say nothing where no case has several slices."""
 OTHERWISE = {"model.start_from": "start from another model", "loss.teacher": "choose another teacher"}
 BY_NAME = "the weights of its layers that see the image are taken over by name, and new ones begin at zero"
 BY_PLACE = "its weights are taken over by their place, not by name"
@@ -51,24 +53,40 @@ def check_model(config: Config, begun: bool = False) -> None:
 
 def _refuse_settings_of_patches(settings: DataConfig) -> None:
     """Raise UserError for a key of patches where the network would see slices."""
-    keys = [key for key in OF_PATCHES if getattr(settings, key) != DataConfig.model_fields[key].default]
+    keys = _not_at_default(settings, OF_PATCHES)
     if keys and not settings.window:
         raise UserError(f"data.{keys[0]} is for patches of volumes; give data.window as well, or leave it out")
 
 
 def _refuse_unheeded(config: Config) -> None:
-    """Raise UserError for a key that says nothing to the network; of one from outside nothing is known beforehand."""
+    """Raise UserError for a key that says nothing beside the others."""
+    train, loss, split = config.train, config.loss, config.split
+    for section, heeded, needed, keys in (
+        ("train", train.schedule == "plateau", "train.schedule = 'plateau'", ("plateau_patience", "plateau_factor")),
+        ("loss", bool(loss.teacher), "loss.teacher", ("teacher_share",)),
+        ("split", split.folds > 0, "split.folds", ("folds_from",)),
+    ):
+        if not heeded and (given := _not_at_default(getattr(config, section), keys)):
+            raise UserError(f"{section}.{given[0]} says nothing without {needed}; leave it out, or give that as well")
+    if ":" not in config.model.name:  # of a network from outside nothing is known beforehand
+        _refuse_unheeded_by_network(config)
+
+
+def _refuse_unheeded_by_network(config: Config) -> None:
     from tumorline import models
 
-    name, gate = config.model.name, config.model.gate
-    if ":" in name:
-        return
-    keys = [key for key in OF_BACKBONES if getattr(config.train, key) != TrainConfig.model_fields[key].default]
+    name, has_presence = config.model.name, config.model.options.get("presence")
+    keys = _not_at_default(config.train, OF_BACKBONES)
     if keys and name not in models.SOURCES:
         raise UserError(f"train.{keys[0]} is for networks with a backbone, and '{name}' has none; leave it out")
-    if gate != "validation" and not config.model.options.get("presence"):
-        cure = "leave it out, or take encoder_unet or smp with model.options.presence = true"
-        raise UserError(f"model.gate is {gate:g}, but the network has no presence head; {cure}")
+    for path, section, key in (("model.gate", config.model, "gate"), ("loss.presence", config.loss, "presence")):
+        if not has_presence and _not_at_default(section, [key]):
+            cure = "leave it out, or take encoder_unet or smp with model.options.presence = true"
+            raise UserError(f"{path} is {getattr(section, key):g}, but the network has no presence head; {cure}")
+
+
+def _not_at_default(section: Section, keys: Iterable[str]) -> list[str]:
+    return [key for key in keys if getattr(section, key) != type(section).model_fields[key].default]
 
 
 def prepare_data(config: Config, notify: Notify) -> tuple[Dataset, Split]:
@@ -77,7 +95,7 @@ def prepare_data(config: Config, notify: Notify) -> tuple[Dataset, Split]:
         notify("no data are given (--data SOURCE): this is a training on the SIMULATED cohort")
     dataset = load_data(config, minutely("decoding", notify))
     stop_on_errors(errors(dataset))
-    _refuse_context_of_pictures(dataset)
+    _refuse_settings_of_volumes(dataset)
     if config.augment.channel_dropout:
         _refuse_dropout_of_nameless(dataset)
     split = split_dataset(dataset, config.split)
@@ -96,13 +114,13 @@ def prepare_data(config: Config, notify: Notify) -> tuple[Dataset, Split]:
     return dataset, split
 
 
-def _refuse_context_of_pictures(dataset: Dataset) -> None:
-    """Raise UserError where neighbouring slices are asked for and no case has any."""
-    settings = dataset.settings
-    if settings.context and not any(case.is_volume for case in dataset.cases):
+def _refuse_settings_of_volumes(dataset: Dataset) -> None:
+    """Raise UserError for a key that is about the slices of volumes where no case is one."""
+    keys = _not_at_default(dataset.settings, OF_VOLUMES)
+    if keys and not any(case.is_volume for case in dataset.cases):
         raise UserError(
-            f"data.context is {settings.context}, but the cases of {dataset.source.path} are pictures, which have no "
-            "neighbouring slices; leave it out, or give volumes"
+            f"data.{keys[0]} is {getattr(dataset.settings, keys[0])}, but the cases of {dataset.source.path} are "
+            "pictures, each a slice by itself; leave it out, or give volumes"
         )
 
 
