@@ -292,6 +292,8 @@ def test_the_command_prints_the_verdict_and_errors_are_one_line(runs: Runs, tmp_
     failed = CliRunner().invoke(app, ["compare", first, "--group", "A"])
     assert isinstance(failed.exception, UserError)
     assert "--group A: expected NAME=RUN,RUN,RUN" in str(failed.exception)
+    twice = CliRunner().invoke(app, ["compare", "--group", f"A={first}", "--group", f"A={second}"])
+    assert "--group A=...: given twice; write all of its runs after one" in str(twice.exception)
 
 
 def test_each_region_is_compared_by_itself_and_their_mean_ranks(runs: Runs, tmp_path: Path) -> None:

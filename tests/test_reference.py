@@ -1,5 +1,6 @@
 """The pages that are made from the program, and what the configuration's commands say."""
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -195,6 +196,9 @@ def test_show_marks_what_is_no_default(program: Program) -> None:
     assert program("config", "show").out.splitlines()[0] == "recipe\tfor\twhat"
     for name in ("architectures", "tune/lite0"):
         assert program("config", "show", name).out.startswith("# ")
+        assert json.loads(program("config", "show", name, "--json").out)["recipe"]
+        refused = program("config", "show", name, "--set", "seed=1")
+        assert (refused.status, "is a plan of several; edit a copy of it" in refused.err) == (2, True)
     assert "epochs = 6  # default: 16" in program("config", "show", ROOT / "tests" / "frozen" / "0.1.0" / "run").out
 
 

@@ -95,6 +95,8 @@ def test_volumes_out_of_range_are_refused(wrong: dict[str, Any], tmp_path: Path)
 
 
 def test_the_command_makes_volumes(program: Program, tmp_path: Path) -> None:
+    refused = program("data", "simulate", tmp_path / "x", "--volumes", 1, "--patients", 8)
+    assert (refused.status, "leave out --patients and --slices" in refused.err) == (2, True)
     outcome = program("data", "simulate", tmp_path / "x", "--volumes", 1, "--spacing-mm", 8)
     assert (outcome.status, outcome.out) == (0, f"{tmp_path / 'x'}\n")
     assert len([*(tmp_path / "x").rglob("*.nii.gz")]) == 5

@@ -100,6 +100,8 @@ def test_the_line_to_use_is_printed(tmp_path: Path, capsys: pytest.CaptureFixtur
         shown_results.print_rate(tmp_path, None)
 
 
-def test_find_lr_with_no_test_is_refused_in_one_line() -> None:
+def test_find_lr_refuses_what_would_say_nothing() -> None:
     with pytest.raises(UserError, match="--find-lr keeps no model"):
         cli.training.train(find_lr=True, no_test=True)
+    with pytest.raises(UserError, match="leave out --no-test and --log"):
+        cli.training.train(find_lr=True, log=["tensorboard"])

@@ -1,5 +1,6 @@
 """Commands about configurations: config init, show, explain."""
 
+import tomllib
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 from tumorline.cli.completion import complete_key_names, complete_recipes
 from tumorline.cli.options import AsJson, Overrides
 from tumorline.cli.printing import note, print_json, print_table, say
+from tumorline.errors import UserError
 from tumorline.escaping import for_shell
 from tumorline.file_names import CONFIG_NAME
 
@@ -32,7 +34,6 @@ def init(
     """Write a configuration to edit: every key with what it means; those at their defaults are commented out."""
     from tumorline.config import load_config
     from tumorline.config.as_text import as_template
-    from tumorline.errors import UserError
     from tumorline.files import write_text
     from tumorline.recipe_files import find_recipe
 
@@ -52,8 +53,8 @@ def show(recipe: Shown = None, overrides: Overrides = None, as_json: AsJson = Fa
     from tumorline.config.as_text import as_resolved
     from tumorline.recipe_files import find_recipe, other_recipe
 
-    if (plan := other_recipe(recipe or "")) and not as_json:
-        _say_lines(plan.read_text(encoding="utf-8"))
+    if plan := other_recipe(recipe or ""):
+        _show_plan(plan, bool(overrides), as_json)
         return
     run = Path(recipe or "") / CONFIG_NAME
     path = run if run.is_file() else find_recipe(recipe) if recipe else None
@@ -62,6 +63,17 @@ def show(recipe: Shown = None, overrides: Overrides = None, as_json: AsJson = Fa
         print_json(config.model_dump(mode="json"))
         return
     _say_lines(as_resolved(config))
+
+
+def _show_plan(plan: Path, overridden: bool, as_json: bool) -> None:
+    """Of a benchmark or a search, which is more than a configuration."""
+    if overridden:
+        raise UserError(f"--set is for recipes of trainings, and {plan.stem} is a plan of several; edit a copy of it")
+    text = plan.read_text(encoding="utf-8")
+    if as_json:
+        print_json(tomllib.loads(text))
+    else:
+        _say_lines(text)
 
 
 def _say_lines(text: str) -> None:

@@ -198,8 +198,8 @@ def convert(
 
 def simulate(
     directory: Annotated[Path, typer.Argument(help="Folder that does not exist yet.")],
-    patients: Annotated[int, typer.Option(min=3, help="Number of patients.")] = 100,
-    slices: Annotated[int, typer.Option(min=1, help="Slices per patient.")] = 5,
+    patients: Annotated[int | None, typer.Option(min=3, help="Number of patients; 100 if not given.")] = None,
+    slices: Annotated[int | None, typer.Option(min=1, help="Slices per patient; 5 if not given.")] = None,
     volumes: Annotated[
         int,
         typer.Option(min=0, help="Instead of slices so many scans as volumes, as BraTS names them."),
@@ -208,12 +208,14 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Equal seeds give equal cohorts.")] = 0,
 ) -> None:
     """Make a simulated cohort with known truth."""
+    if volumes and (patients is not None or slices is not None):
+        raise UserError("--volumes makes scans in place of slices; leave out --patients and --slices")
     from tumorline import simulation
 
     folder = simulation.simulate(
         directory,
-        patients=patients,
-        slices=slices,
+        patients=100 if patients is None else patients,
+        slices=5 if slices is None else slices,
         volumes=volumes,
         spacing_mm=spacing_mm,
         seed=seed,

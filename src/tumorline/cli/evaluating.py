@@ -1,6 +1,7 @@
 """Commands that score: evaluate, compare, report."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -129,7 +130,7 @@ def compare(
     """Compare runs on the same cases: differences, whether they are noise, and pictures of the disagreements."""
     if study not in (None, "leak"):
         raise UserError(f"--study {study}: expected leak")
-    groups = dict(read_group(text) for text in group or ())
+    groups = read_groups(group or ())
     require_paths(*(runs or ()), *(run for members in groups.values() for run in members))
     from tumorline import api
 
@@ -145,6 +146,15 @@ def compare(
         say(line)
     print_table(contender_rows(result))
     say(f"report: {folder / COMPARISON_PAGE_NAME}")
+
+
+def read_groups(texts: Sequence[str]) -> dict[str, list[Path]]:
+    """The runs of each group by its name. Raises UserError where one is given twice."""
+    pairs = [read_group(text) for text in texts]
+    names = [name for name, _ in pairs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"--group {twice[0]}=...: given twice; write all of its runs after one, with commas between")
+    return dict(pairs)
 
 
 def read_group(text: str) -> tuple[str, list[Path]]:
@@ -186,6 +196,8 @@ def report(
     require_sources([data] if data else [])
     if figures and (data or trust_paths):
         raise UserError("--figures writes what a finished folder holds; --data and --trust-paths are for its page")
+    if data and trust_paths:
+        raise UserError("--trust-paths is for a run folder's own paths; beside --data, which you give, leave it out")
     if overwrite and not figures:
         raise UserError("--overwrite is for --figures; the page of a folder is always written again")
     if figures:

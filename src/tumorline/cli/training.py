@@ -71,8 +71,8 @@ def train(
 
     if resume and (recipe or data or output or find_lr):
         raise UserError("--resume goes on with the run's own configuration; beside it stands --set alone")
-    if find_lr and no_test:
-        raise UserError("--find-lr keeps no model, so that there is nothing to test; leave out --no-test")
+    if find_lr and (no_test or log):
+        raise UserError("--find-lr keeps no model to test and has no epochs to log; leave out --no-test and --log")
     require_sources(data or ())
     if resume:
         require_run(resume)
