@@ -186,3 +186,8 @@ def test_the_example_of_the_documents_is_a_plan(tmp_path: Path) -> None:
     example = next(block for block in page.split("```")[1::2] if block.startswith("toml\n") and "[losses." in block)
     plan = read_plan(written(tmp_path, example.removeprefix("toml\n")), tmp_path)
     assert (plan.best, plan.longer, plan.choose_at, plan.recipe["train"]) == (3, 1, 0.34, {"epochs": 12})
+
+
+def test_a_budget_of_patches_names_the_sides_of_a_patch(tmp_path: Path) -> None:
+    plan = read_plan(written(tmp_path, "name = 'x'\n[recipe.data]\nwindow = [32, 64, 96]"), None)
+    assert "32 x 64 x 96, seed 0" in budget_in_words(plan)

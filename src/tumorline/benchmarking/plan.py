@@ -183,7 +183,7 @@ def budget_in_words(plan: BenchmarkPlan) -> str:
     images = numbered(settings.epoch_images, "image") if settings.epoch_images else "all training images"
     phrases = [
         f"{numbered(settings.epochs, 'epoch')} of {images} in batches of {settings.batch_size}",
-        f"{config.data.image_size} x {config.data.image_size}",
+        " x ".join(map(str, config.network_size)),
         f"seed{'s' if len(plan.seeds) > 1 else ''} " + ", ".join(map(str, plan.seeds)),
     ]
     if plan.best and len(plan.seeds) > 1:
