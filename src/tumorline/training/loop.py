@@ -25,11 +25,11 @@ from tumorline.training.divergence import LOOK_EVERY, all_finite, divergence
 from tumorline.training.feed import Feed, open_feed
 from tumorline.training.history import HistoryParts
 from tumorline.training.machine import Machine
-from tumorline.training.norms import enough_for_norms
 from tumorline.training.objective import Objective, Samples
 from tumorline.training.optimiser import freeze_backbone, learning_rate, set_learning_rate, update_average
 from tumorline.training.progress import TrainingProgress
 from tumorline.training.state import State
+from tumorline.training.step_errors import in_one_line
 from tumorline.training.task import Task
 from tumorline.training.tensor_file import write_tensors
 from tumorline.training.validation import Validation
@@ -97,6 +97,11 @@ class Loop:
 
     def train_step(self) -> Tensor:
         """One optimiser step; returns this process's share of the batch's mean loss, detached."""
+        with in_one_line(self.task.config):
+            return self.learn()
+
+    def learn(self) -> Tensor:
+        """As `train_step`; what goes wrong is raised as it comes."""
         config, position = self.task.config, self.state.position
         step = position.epoch * self.batches.steps + position.step
         torch.manual_seed(hash((config.seed, step, self.machine.rank)) & 0x7FFFFFFF)
@@ -106,7 +111,7 @@ class Loop:
         image, target = apply(image, target, parameters, input_of(self.task.dataset).depth)
         if self.settings.channels_last:
             image = image.contiguous(memory_format=CHANNELS_LAST[image.ndim])
-        with self.machine.autocast(), enough_for_norms(config.model.name):
+        with self.machine.autocast():
             outputs = self.trainee(image)
         self.objective.criterion.progress = step / (self.settings.epochs * self.batches.steps)
         loss = self.objective.loss(outputs, Samples(image, target, self.feed.labelled(numbers)))
@@ -201,7 +206,8 @@ class Loop:
             return None
         criterion = self.objective.criterion
         criterion.progress = self.epoch / self.settings.epochs
-        result = self.feed.validate(self.state.average, criterion, cases)
+        with in_one_line(self.task.config):
+            result = self.feed.validate(self.state.average, criterion, cases)
         if not (math.isfinite(result.loss) and math.isfinite(result.dice)):
             raise self.diverged(f"the validation loss of epoch {self.epoch} is not finite")
         return result
