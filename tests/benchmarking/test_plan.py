@@ -35,6 +35,8 @@ name = "dice_ce"
 name = "dice"
 [variants.slow]
 "train.learning_rate" = 1e-4
+"""
+CHOOSING = """
 [choose]
 "augment.gamma" = [0, 0.3]
 "train.weight_decay" = [0.01, 0.02]
@@ -65,10 +67,10 @@ def test_cells_are_the_product_of_models_losses_variants_seeds_and_folds(tmp_pat
     assert config.data.source == str(tmp_path / "set")
 
 
-def test_validation_chooses_between_all_combinations_with_the_first_seed_and_fold(tmp_path: Path) -> None:
-    plan = read_plan(written(tmp_path, EXAMPLE), None)
+def test_validation_chooses_between_all_combinations_with_the_first_seed_and_the_one_fold(tmp_path: Path) -> None:
+    plan = read_plan(written(tmp_path, f"folds = [1]{EXAMPLE}{CHOOSING}"), None)
     tried = candidates(plan, arms(plan)[0])
-    assert [(cell.seed, cell.fold) for cell in tried] == [(0, 0)] * 4
+    assert [(cell.seed, cell.fold) for cell in tried] == [(0, 1)] * 4
     assert {(cell.config.augment.gamma, cell.config.train.weight_decay) for cell in tried} == {
         (0, 0.01),
         (0, 0.02),
@@ -116,6 +118,11 @@ def test_arms_are_selected_by_name(tmp_path: Path) -> None:
         (
             "vary = ['data.imagesize']",
             r"vary: 'data.imagesize' cannot be what is compared; did you mean 'data.image_size'",
+        ),
+        (
+            "[recipe.split]\nfolds = 3\n[choose]\n'augment.gamma' = [0.1, 0.2]",
+            r"choose, and 3 folds: the validation patients of one fold, who choose, test in the others; give one fold "
+            r"\(folds = \[0\]\), or compare",
         ),
         ("choose_at = 0.5", r"choose_at is 0.5, but there is nothing to choose"),
         ("best = 2", r"best is 2, but all arms have the one seed that there is"),

@@ -70,6 +70,8 @@ def tune(plan: TuningPlan, folder: Path, notify: Notify) -> None:
 
 def _search(plan: TuningPlan, folder: Path, notify: Notify) -> None:
     trials = trials_to_go_on_with(plan, folder)
+    if plan.caveat:
+        notify(f"warning: {plan.caveat}")
     while True:
         if not trials or trials[-1].state != "running":
             if len(trials) >= plan.tune.trials:
