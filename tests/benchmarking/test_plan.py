@@ -121,7 +121,7 @@ def test_arms_are_selected_by_name(tmp_path: Path) -> None:
         ),
         (
             "[recipe.split]\nfolds = 3\n[choose]\n'augment.gamma' = [0.1, 0.2]",
-            r"choose, and 3 folds: the validation patients of one fold, who choose, test in the others; give one fold "
+            r"choose, and 3 folds: validation patients of one fold, who choose, test in the others; give one fold "
             r"\(folds = \[0\]\), or compare",
         ),
         ("choose_at = 0.5", r"choose_at is 0.5, but there is nothing to choose"),

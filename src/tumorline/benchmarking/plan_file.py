@@ -64,8 +64,8 @@ def _check_lengths(plan: BenchmarkPlan, where: str) -> None:
         raise UserError(f"{where}: choose_at is {plan.choose_at:g}, but there is nothing to choose")
     if plan.choose and (number := len(folds(plan))) > 1:
         raise UserError(
-            f"{where}: choose, and {number} folds: the validation patients of one fold, who choose, test in the others; give "
-            f"one fold (folds = [{folds(plan)[0]}]), or compare the values as variants"
+            f"{where}: choose, and {number} folds: validation patients of one fold, who choose, test in the others; "
+            f"give one fold (folds = [{folds(plan)[0]}]), or compare the values as variants"
         )
     if plan.best and len(plan.seeds) == 1:
         raise UserError(f"{where}: best is {plan.best}, but all arms have the one seed that there is")

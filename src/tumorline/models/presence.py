@@ -14,6 +14,10 @@ SHUT = -30.0
 """What the logits of a mask are at most where the gate is shut: no temperature makes a tumour of it."""
 
 
+CLEARLY, STEPS, RATE = 0.5, 100, 0.1
+"""By so much an image that is to open a gate lies above it, and how it is searched for."""
+
+
 class PresenceGated(AnySize):
     """A network that gives masks and, for each region, a logit `(B, R)` of whether it is there.
 
@@ -38,6 +42,11 @@ class PresenceGated(AnySize):
         shut = (presence < self.gate)[:, :, None, None]
         return torch.where(shut, masks.clamp_max(SHUT), masks)
 
+    def presence(self, image: Tensor) -> Tensor:
+        """Its logits `(B, R)`."""
+        logits: Tensor = self.network(self.pad(image)[0])[1]
+        return logits
+
 
 @contextmanager
 def showing_presence(network: nn.Module) -> Iterator[None]:
@@ -48,6 +57,24 @@ def showing_presence(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         network.shows_presence = False
+
+
+def image_behind_gates(network: nn.Module, image: Tensor) -> Tensor | None:
+    """The image, changed until it opens all gates of the network or of an ensemble's; None without any to open.
+
+    Where no such image is found, the nearest one.
+    """
+    gated = [module for module in network.modules() if isinstance(module, PresenceGated)]
+    image = image.clone().requires_grad_()
+    search = torch.optim.Adam([image], RATE)
+    for step in range(STEPS):
+        missing = [(module.gate + CLEARLY - module.presence(image)).clamp_min(0.0).sum() for module in gated]
+        if not any(missing):
+            return image.detach() if step else None
+        (slope,) = torch.autograd.grad(torch.stack(missing).sum(), image)
+        image.grad = slope
+        search.step()
+    return image.detach()
 
 
 def open_gate(network: nn.Module) -> None:
