@@ -74,6 +74,8 @@ class Loop:
             while position.epoch < epochs and not self.out_of_patience():
                 self.train_epoch(progress)
                 self.finish_epoch(progress)
+                if any(self.any_process(self.stop_asked)):
+                    raise self.stopped()
 
     def train_epoch(self, progress: TrainingProgress) -> None:
         position = self.state.position
@@ -85,15 +87,20 @@ class Loop:
             self.step(progress)
 
     def step(self, progress: TrainingProgress) -> None:
-        """One step with all that goes with it: batch, augmentation, network, weights, progress, saving when due."""
+        """One step with all that goes with it: batch, augmentation, network, weights, progress, saving when due.
+
+        Its time ends where all processes have heard of one another, which waits for the device.
+        """
         position = self.state.position
         began = time.perf_counter()
         self.loss_sum += self.train_step()
         position.step += 1
+        due = time.monotonic() - self.last_saved > 60 * self.settings.checkpoint_minutes
+        stop, due, lost = self.any_process(self.stop_asked, due, self.lost_its_loss())
         took = time.perf_counter() - began
         position.seconds += took
         progress.step(self.batches.batch_size / took)
-        self.save_or_stop()
+        self.save_or_stop(stop, due, lost)
 
     def train_step(self) -> Tensor:
         """One optimiser step; returns this process's share of the batch's mean loss, detached."""
@@ -133,17 +140,18 @@ class Loop:
         scores = [row["validation_dice"] for row in self.state.position.history]
         return learning_rate(self.settings, step, self.settings.epochs * self.batches.steps, scores)
 
-    def save_or_stop(self) -> None:
-        """Save within an epoch when it is time; stop where any process was asked to or has lost its loss."""
-        due = time.monotonic() - self.last_saved > 60 * self.settings.checkpoint_minutes
-        stop, due, lost = self.any_process(self.stop_asked, due, self.lost_its_loss())
+    def save_or_stop(self, stop: bool, due: bool, lost: bool) -> None:
+        """Save within an epoch when it is due; stop where any process was asked to or has lost its loss."""
         if lost:
             raise self.diverged(f"the loss of epoch {self.epoch}, step {self.state.position.step} is not finite")
         if stop or due:
             self.require_finite()
             self.save()
         if stop:
-            raise Interrupted(f"stopped and saved; go on with: tumorline train --resume {for_shell(self.task.run)}")
+            raise self.stopped()
+
+    def stopped(self) -> Interrupted:
+        return Interrupted(f"stopped and saved; go on with: tumorline train --resume {for_shell(self.task.run)}")
 
     def lost_its_loss(self) -> bool:
         """Whether the loss of a step so far was not finite; on a GPU it is not looked at in each step."""
