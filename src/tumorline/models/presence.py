@@ -11,7 +11,8 @@ from tumorline.models.any_size import AnySize, Outputs, fit_logits
 OPEN = -1e4
 """A gate at this logit is always open."""
 SHUT = -30.0
-"""What the logits of a mask are at most where the gate is shut: no temperature makes a tumour of it."""
+"""What the logits of a mask are at most where the gate is shut: below 1 % up to a temperature of 6. It lies in the ONNX
+files that there are."""
 
 
 CLEARLY, STEPS, RATE = 0.5, 100, 0.1
