@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import refused_in_one_line
+from tumorline.benchmarking.cell import training_key
 from tumorline.benchmarking.plan import (
     arms,
     budget_in_words,
@@ -77,6 +78,14 @@ def test_validation_chooses_between_all_combinations_with_the_first_seed_and_the
         (0.3, 0.01),
         (0.3, 0.02),
     }
+
+
+def test_cells_that_differ_in_what_is_decided_after_the_training_share_one(tmp_path: Path) -> None:
+    variants = {"gate": 0.3, "temperature": 2.0, "threshold": 0.4, "storage": "'float16'"}
+    text = "".join(f"[variants.{key}]\n'model.{key}' = {value}\n" for key, value in variants.items())
+    plan = read_plan(written(tmp_path, f"name = 'x'\n[variants.plain]\n{text}"), None)
+    assert len(arms(plan)) == 5
+    assert len({training_key(cells(plan, arm)[0].config) for arm in arms(plan)}) == 1
 
 
 def test_without_axes_there_is_one_arm_of_the_benchmarks_name(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tumorline.begun import note_begun
 from tumorline.benchmarking.plan import Cell
-from tumorline.config import PATHS, Config, load_config
+from tumorline.config import DECIDED_LATER, PATHS, Config, load_config
 from tumorline.errors import UserError
 from tumorline.file_names import (
     BEST_WEIGHTS_NAME,
@@ -110,7 +110,7 @@ def is_trained(folder: Path) -> bool:
 
 def training_key(config: Config) -> str:
     """What decides over the trained weights; cells that agree in it need one training only."""
-    return config.model_dump_json(exclude={"name": True, "model": {"threshold", "storage", "postprocessing"}})
+    return config.model_dump_json(exclude={"name": True, "model": {*DECIDED_LATER}})
 
 
 def share_training(job: CellJob, other: Path) -> None:
