@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -90,6 +91,21 @@ def test_a_run_of_mlflow_goes_on_where_the_run_does_and_both_loggers_get_the_tes
     state, steps, params = mlflow_run(run)
     assert (state, steps, params["train.epochs"]) == ("FINISHED", [1, 2, 3], "3")
     assert [path.name for path in tmp_path.iterdir() if path.name != "run"] == ["mlruns"]
+
+
+def test_epochs_without_validation_are_logged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tumorline.callbacks import mlflow
+
+    figures = {"train_loss": [SimpleNamespace(step=1), SimpleNamespace(step=2)]}
+    client = SimpleNamespace(update_run=lambda *_: None, get_metric_history=lambda _, name: figures.get(name, []))
+    monkeypatch.setattr(mlflow, "require_extra", lambda *_: None)
+    monkeypatch.setattr(mlflow, "_connect", lambda folder: client)
+    logged: list[int] = []
+    monkeypatch.setattr(mlflow.MLflow, "on_epoch", lambda self, row: logged.append(row["epoch"]))
+    (tmp_path / mlflow.ID_NAME).write_text("run")
+    history = [{"epoch": number, "train_loss": 0.5, "validation_dice": None} for number in (1, 2, 3)]
+    mlflow.MLflow().on_begin(Begun(tmp_path, load_config(None), history))  # type: ignore[arg-type]
+    assert logged == [3]
 
 
 def scalars(folder: Path, name: str) -> list[int]:

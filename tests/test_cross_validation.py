@@ -1,9 +1,10 @@
 import csv
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -159,10 +160,12 @@ def test_folds_that_do_not_exist_are_refused_before_anything_is_written(tiny_sou
     assert not (tmp_path / "new").exists()
 
 
-def fold_of(folder: Path, *warnings: ResultWarning, **conventions: str) -> Path:
+def fold_of(
+    folder: Path, *warnings: ResultWarning, left_out: Mapping[str, int] = MappingProxyType({}), **conventions: str
+) -> Path:
     """A finished fold that says this beside what all say."""
     summary = read_summary(FROZEN / "summary.json")
-    more = {"warnings": list(warnings), "conventions": {"miss": "counts 0", **conventions}}
+    more = {"warnings": list(warnings), "conventions": {"miss": "counts 0", **conventions}, "left_out": {**left_out}}
     folder.mkdir()
     (folder / "summary.json").write_text(json.dumps(summary.model_copy(update=more).to_json()))
     return folder
@@ -198,6 +201,20 @@ def test_without_corrected_masks_among_the_rows_nothing_is_said_of_them(tmp_path
     found = summarise_folds(load_config(None, ["split.folds=2"]), rows, [fold_of(tmp_path / "fold-0", corrected)])
     assert [warning.code for warning in found.warnings] == [WarningCode.FOLDS_MISSING]
     assert found.conventions == {"miss": "counts 0"}
+
+
+def test_cases_are_left_out_that_are_in_no_part_of_any_fold(tmp_path: Path) -> None:
+    """A smaller share of the training patients leaves out in one fold whom another tests."""
+    rows = [row for row in read_rows(FROZEN) if row.status == "test"]
+    folds = [fold_of(tmp_path / name, left_out={"in no part of the split": 2}) for name in ("fold-0", "fold-1")]
+    parts = [("excluded", "test", "excluded"), ("test", "excluded", "excluded")]
+    for fold, of_cases in zip(folds, parts, strict=True):
+        lines = [f"c{number},,,{part}" for number, part in enumerate(of_cases)]
+        (fold / "split.csv").write_text("\n".join(["case,patient,class_name,part", *lines, ""]))
+    config = load_config(None, ["split.folds=2"])
+    assert summarise_folds(config, rows, folds).left_out == {"in no part of the split": 1}
+    (folds[1] / "split.csv").write_text("case,patient,class_name,part\nc2,,,train\n")
+    assert summarise_folds(config, rows, folds).left_out == {}
 
 
 def without_last_line(text: str) -> str:

@@ -8,11 +8,14 @@ from safetensors.numpy import load_file
 pytest.importorskip("torch")
 
 import torch
+from torch import nn
 
 import tumorline
 from tests.conftest import TINY, blob
 from tumorline.errors import UserError
 from tumorline.export import require_parity
+from tumorline.models.ensemble import Ensemble
+from tumorline.models.presence import PresenceGated
 from tumorline.network_file import load_network
 
 
@@ -45,6 +48,36 @@ def test_weights_in_half_precision_may_differ_as_much_as_their_rounding(
 
     with nullcontext() if passes else pytest.raises(UserError, match="would answer otherwise"):
         require_parity(rounded, network, info, Path("x.onnx"))
+
+
+class Answers(nn.Module):
+    """A mask head, and a presence of each region that follows the mean of the image."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = torch.tensor([scale, 1.0]).reshape(2, 1, 1)
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.scale * image.repeat(1, 2, 1, 1), image.mean((2, 3)) * torch.tensor([3.0, 1.0])
+
+
+def gated(scale: float, members: int, other_gate: float) -> nn.Module:
+    networks = [PresenceGated(Answers(scale), 1, 2) for _ in range(members)]
+    for network in networks:
+        network.gate.copy_(torch.tensor([2.0, other_gate]))
+    return Ensemble(networks, [(1.0,)] * members) if members > 1 else networks[0]
+
+
+@pytest.mark.parametrize("other_gate", [-1e4, 1.0])
+@pytest.mark.parametrize("members", [1, 2])
+def test_a_mask_head_is_compared_behind_a_gate_that_the_image_leaves_shut(
+    members: int, other_gate: float, tiny_run: Path
+) -> None:
+    _, info = load_network(tiny_run / "model.safetensors")
+    network, wrong = (gated(scale, members, other_gate).eval() for scale in (1.0, 0.9))
+    require_parity(lambda image: network(torch.from_numpy(image)).numpy(), network, info, Path("x.onnx"))
+    with pytest.raises(UserError, match="would answer otherwise"):
+        require_parity(lambda image: wrong(torch.from_numpy(image)).numpy(), network, info, Path("x.onnx"))
 
 
 def test_a_network_from_a_float16_file_computes_in_float32(half_run: Path) -> None:

@@ -14,6 +14,7 @@ from tumorline.config import load_config
 from tumorline.errors import Interrupted, MissingExtraError, UserError
 from tumorline.files import alone_in, write_csv
 from tumorline.tuning.plan import check_choices
+from tumorline.tuning.trials import Trial
 
 pytest.importorskip("torch")
 pytest.importorskip("optuna")
@@ -252,14 +253,12 @@ def test_a_source_that_is_no_section_is_refused_in_one_line(tmp_path: Path) -> N
 def test_a_first_trial_that_does_not_fit_the_memory_leaves_the_folder_free(
     tmp_path: Path, tiny_source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import torch
-
     def fit(config: Any, folder: Path, *_: object) -> None:
         config.save(folder / "config.toml")
-        raise torch.OutOfMemoryError("out of memory")
+        raise UserError("the memory is full")
 
     monkeypatch.setattr(run, "fit_only", fit)
-    with pytest.raises(UserError, match="trial 1: out of memory"):
+    with pytest.raises(UserError, match="trial 1: the memory is full"):
         tune(tune_file(tmp_path / "file"), tiny_source, tmp_path / "out")
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
@@ -277,6 +276,24 @@ def test_an_error_keeps_what_the_first_trial_has_learnt(
         tune(tune_file(tmp_path / "file"), tiny_source, tmp_path / "out")
     assert (tmp_path / "out/trial-001/state.safetensors").is_file()
     assert [trial.state for trial in tuning.read_trials(tmp_path / "out")] == ["running"]
+
+
+def test_a_search_on_one_of_several_folds_says_where_its_settings_may_be_tested(
+    tmp_path: Path, tiny_source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def carried_out(_plan: object, trials: list[Trial], *_: object) -> Trial:
+        return trials[-1].model_copy(update={"state": "complete", "dice": [0.5]})
+
+    monkeypatch.setattr(tuning, "_carried_out", carried_out)
+    said: list[str] = []
+    path = tune_file(tmp_path / "file", more="[split]\nfolds = 3\nfold = 1\n")
+    tune(path, tiny_source, tmp_path / "out", notify=said.append)
+    caveat = (
+        "split.folds is 3: these settings are chosen on validation patients of fold 1, who test in other folds; test "
+        "them in fold 1 alone (tumorline train), not in all (tumorline folds)"
+    )
+    assert said == [f"warning: {caveat}"]
+    assert (tmp_path / "out/best.toml").read_text().splitlines()[1] == f"# {caveat}"
 
 
 def test_two_searches_do_not_share_a_folder(tmp_path: Path, tiny_source: Path) -> None:

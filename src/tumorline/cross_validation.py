@@ -12,8 +12,9 @@ from tumorline.evaluation.agreement import require_baselines, require_cases
 from tumorline.evaluation.baselines import Record
 from tumorline.evaluation.predictions import find_prediction
 from tumorline.evaluation.presence import read_presence, summarise_presence, write_presence
+from tumorline.evaluation.status import SEVERITY
 from tumorline.evaluation.subsets import read_subsets, summarise_subsets, write_subsets
-from tumorline.evaluation.summary import region_figures, tell_truths, with_baselines, without_own
+from tumorline.evaluation.summary import IN_NO_PART, region_figures, tell_truths, with_baselines, without_own
 from tumorline.evaluation.tables import (
     certainty_keys,
     gather_certainties,
@@ -50,7 +51,7 @@ from tumorline.results import (
     WarningCode,
     read_summary,
 )
-from tumorline.run_folder import is_finished, read_config, save_config
+from tumorline.run_folder import is_finished, read_config, read_split, save_config
 
 NAMES = (
     CONFIG_NAME,
@@ -253,6 +254,7 @@ def summarise_folds(config: Config, rows: Sequence[Row], finished: Sequence[Path
             "patients": len({row.group for row in rows}),
             "case_status": dict(Counter({row.case: row.status for row in rows}.values())),
             "regions": {region: region_figures(of_region(rows, region)) for region in shared.regions},
+            "left_out": _left_out(finished),
             "validation": None,
             "baselines": {},
             "subsets": {},
@@ -266,6 +268,13 @@ def summarise_folds(config: Config, rows: Sequence[Row], finished: Sequence[Path
             ],
         }
     )
+
+
+def _left_out(finished: Sequence[Path]) -> dict[str, int]:
+    """Cases that are in no part of any fold; those that one fold leaves out and another tests are none."""
+    outside = [{row["case"] for row in read_split(path) if row["part"] not in SEVERITY} for path in finished]
+    number = len(set.intersection(*outside))
+    return {IN_NO_PART: number} if number else {}
 
 
 def _shared_conventions(summaries: Sequence[Summary]) -> dict[str, str]:

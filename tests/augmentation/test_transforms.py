@@ -222,6 +222,17 @@ def test_channels_are_left_out_as_often_as_asked_and_never_all() -> None:
     assert len({tuple(row) for row in absent.tolist()}) == 7
 
 
+@pytest.mark.parametrize("slices", [1, 2])
+def test_a_channel_that_shows_something_stays_where_others_are_absent_already(slices: int) -> None:
+    image, target = with_channels(200, 3 * slices)
+    image.reshape(200, slices, 3, *image.shape[2:])[:100, :, 1:] = 0
+    image[0] = 0
+    changed, _ = apply(image, target, drawn(one(channel_dropout=0.5), list(range(200))), slices=slices)
+    assert (changed[1:].std((2, 3)) > 0).any(1).all()
+    assert torch.equal(changed[1:100], image[1:100]), "the only one stays"
+    assert not torch.equal(changed[100:], image[100:])
+
+
 def test_leaving_channels_out_changes_nothing_else_of_a_sample() -> None:
     image, target = with_channels(6, 2)
     some = {"intensity_probability": 1.0, "noise": 0.5}

@@ -1,6 +1,7 @@
 """The hours of a benchmark before it is begun."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 pytest.importorskip("torch")
 
 from tests.benchmarking.conftest import write_plan
-from tests.conftest import Program
+from tests.conftest import PairFolder, Program
 from tumorline.benchmarking import hours
 from tumorline.benchmarking.hours import count_hours, pace_key
 from tumorline.benchmarking.plan import arms, candidates
@@ -49,6 +50,7 @@ def test_hours_are_those_of_all_cells_the_slowest_taken_for_the_best(
         return PACE if name == "unet" else Pace(4.0, 8, 10, 1.0, 5, 20)
 
     monkeypatch.setattr(hours, "measure_pace", pace_of)
+    monkeypatch.setattr(hours, "hash_of_data", lambda config: "of 10 steps")
     monkeypatch.setattr(hours, "BEFORE_S", 0.0)
     monkeypatch.setattr(hours, "AFTER_S", 0.0)
     monkeypatch.setattr(hours, "EACH_CASE_S", 0.0)
@@ -71,7 +73,20 @@ def test_a_pace_depends_on_network_and_size_and_not_on_seed_or_length(tmp_path: 
     cell = candidates(read_plan(tmp_path / "plan.toml", tmp_path), config)[0].config
     same = cell.model_copy(update={"seed": 7, "train": cell.train.model_copy(update={"epochs": 99})})
     larger = cell.model_copy(update={"data": cell.data.model_copy(update={"image_size": 64})})
-    assert pace_key(same) == pace_key(cell) != pace_key(larger)
+    assert pace_key(same, "data") == pace_key(cell, "data") != pace_key(larger, "data")
+
+
+def test_a_pace_is_measured_anew_for_other_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plan.toml").write_text(STUDY)
+    paces = iter([PACE, Pace(step_s=2.0, batch=8, steps=30, case_s=1.0, validated=15, tested=60)])
+    monkeypatch.setattr(hours, "measure_pace", lambda config: next(paces))
+    pairs, minutes = PairFolder(tmp_path / "set"), []
+    for patients in (2, 6, 2):
+        shutil.rmtree(tmp_path / "set", ignore_errors=True)
+        plan = read_plan(tmp_path / "plan.toml", pairs(patients=patients))
+        minutes.append(count_hours(plan, arms(plan)[:1], tmp_path / "out", lambda text: None)[0].minutes or 0)
+    assert minutes[1] == pytest.approx(3 * minutes[0], rel=0.5)
+    assert minutes[2] == minutes[0], "kept"
 
 
 def test_the_command_measures_and_begins_no_cell(tmp_path: Path, tiny_source: Path, program: Program) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import refused_in_one_line
+from tumorline.benchmarking.cell import training_key
 from tumorline.benchmarking.plan import (
     arms,
     budget_in_words,
@@ -35,6 +36,8 @@ name = "dice_ce"
 name = "dice"
 [variants.slow]
 "train.learning_rate" = 1e-4
+"""
+CHOOSING = """
 [choose]
 "augment.gamma" = [0, 0.3]
 "train.weight_decay" = [0.01, 0.02]
@@ -65,16 +68,24 @@ def test_cells_are_the_product_of_models_losses_variants_seeds_and_folds(tmp_pat
     assert config.data.source == str(tmp_path / "set")
 
 
-def test_validation_chooses_between_all_combinations_with_the_first_seed_and_fold(tmp_path: Path) -> None:
-    plan = read_plan(written(tmp_path, EXAMPLE), None)
+def test_validation_chooses_between_all_combinations_with_the_first_seed_and_the_one_fold(tmp_path: Path) -> None:
+    plan = read_plan(written(tmp_path, f"folds = [1]{EXAMPLE}{CHOOSING}"), None)
     tried = candidates(plan, arms(plan)[0])
-    assert [(cell.seed, cell.fold) for cell in tried] == [(0, 0)] * 4
+    assert [(cell.seed, cell.fold) for cell in tried] == [(0, 1)] * 4
     assert {(cell.config.augment.gamma, cell.config.train.weight_decay) for cell in tried} == {
         (0, 0.01),
         (0, 0.02),
         (0.3, 0.01),
         (0.3, 0.02),
     }
+
+
+def test_cells_that_differ_in_what_is_decided_after_the_training_share_one(tmp_path: Path) -> None:
+    variants = {"gate": 0.3, "temperature": 2.0, "threshold": 0.4, "storage": "'float16'"}
+    text = "".join(f"[variants.{key}]\n'model.{key}' = {value}\n" for key, value in variants.items())
+    plan = read_plan(written(tmp_path, f"name = 'x'\n[variants.plain]\n{text}"), None)
+    assert len(arms(plan)) == 5
+    assert len({training_key(cells(plan, arm)[0].config) for arm in arms(plan)}) == 1
 
 
 def test_without_axes_there_is_one_arm_of_the_benchmarks_name(tmp_path: Path) -> None:
@@ -116,6 +127,11 @@ def test_arms_are_selected_by_name(tmp_path: Path) -> None:
         (
             "vary = ['data.imagesize']",
             r"vary: 'data.imagesize' cannot be what is compared; did you mean 'data.image_size'",
+        ),
+        (
+            "[recipe.split]\nfolds = 3\n[choose]\n'augment.gamma' = [0.1, 0.2]",
+            r"choose, and 3 folds: validation patients of one fold, who choose, test in the others; give one fold "
+            r"\(folds = \[0\]\), or compare",
         ),
         ("choose_at = 0.5", r"choose_at is 0.5, but there is nothing to choose"),
         ("best = 2", r"best is 2, but all arms have the one seed that there is"),
@@ -186,3 +202,8 @@ def test_the_example_of_the_documents_is_a_plan(tmp_path: Path) -> None:
     example = next(block for block in page.split("```")[1::2] if block.startswith("toml\n") and "[losses." in block)
     plan = read_plan(written(tmp_path, example.removeprefix("toml\n")), tmp_path)
     assert (plan.best, plan.longer, plan.choose_at, plan.recipe["train"]) == (3, 1, 0.34, {"epochs": 12})
+
+
+def test_a_budget_of_patches_names_the_sides_of_a_patch(tmp_path: Path) -> None:
+    plan = read_plan(written(tmp_path, "name = 'x'\n[recipe.data]\nwindow = [32, 64, 96]"), None)
+    assert "32 x 64 x 96, seed 0" in budget_in_words(plan)

@@ -103,6 +103,7 @@ def test_a_mixture_reports_test_and_unseen_only(tiny_run: Path, tiny_source: Pat
 def test_allowed_training_cases_mark_the_output(tiny_run: Path, tiny_source: Path, tmp_path: Path) -> None:
     folder = subset(tiny_source, tmp_path / "seen", names(parts(tiny_run)["train"])[:4])
     summary = tumorline.evaluate(tiny_run, folder, output=tmp_path / "out", allow_training_cases=True)
+    assert summary["conventions"]["headline"].endswith("status test, unseen, train and validation only")
     assert summary["split"]["training_cases_included"]
     assert any(warning.startswith("TRAINING CASES INCLUDED") for warning in summary["warnings"])
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary

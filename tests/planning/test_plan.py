@@ -379,3 +379,9 @@ def test_a_window_is_never_longer_than_a_network_may_see() -> None:
     assert plan.config.data.voxel_mm == (1.0, 0.4, 0.4)
     assert plan.config.data.window == (176, 512, 464)
     assert "89% of the head's box" in next(choice.why for choice in plan.choices if choice.key == "data.window")
+
+
+def test_a_training_in_bfloat16_keeps_half_as_much() -> None:
+    plans = [plan_training(PICTURES, replace(TWO_CORES, bfloat16=fast)) for fast in (False, True)]
+    whole, half = (cost_of_plan(replace(plans[0], hand=plan.hand)).kept for plan in plans)
+    assert 1.7 * half < whole < 2.1 * half

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -112,6 +113,48 @@ def test_a_stop_within_an_epoch_is_resumed_to_equal_weights(
     train(config, tmp_path / "stopped")
     assert same(tmp_path / "whole", tmp_path / "stopped")
     assert history(tmp_path / "whole") == history(tmp_path / "stopped")
+
+
+def test_a_stop_asked_for_in_the_last_validation_is_heeded(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, original = with_train(tiny_config, epochs=1), loop.Loop.validated
+
+    def stop(self: loop.Loop) -> Validation | None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return original(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Loop, "validated", stop)
+        with pytest.raises(Interrupted, match="go on with: tumorline train --resume"):
+            train(config, tmp_path / "run")
+    assert len(history(tmp_path / "run")) == 1
+    before = weights(tmp_path / "run")
+    train(config, tmp_path / "run")
+    assert all(torch.equal(before[key], value) for key, value in weights(tmp_path / "run").items())
+
+
+def test_a_step_lasts_until_the_processes_have_heard_of_one_another_and_no_longer(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU computes until a reduction waits for it."""
+    clock, steps, heard = 0, 0, loop.Loop.any_process
+
+    def wait(self: loop.Loop, *flags: bool) -> list[bool]:
+        nonlocal clock, steps
+        clock, steps = clock + 10, steps + (len(flags) == 3)
+        return heard(self, *flags)
+
+    def save(self: loop.Loop, *flags: bool) -> None:
+        nonlocal clock
+        clock += 1000
+
+    monkeypatch.setattr(loop.Loop, "any_process", wait)
+    monkeypatch.setattr(loop.Loop, "save_or_stop", save)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: clock, monotonic=time.monotonic))
+    train(with_train(tiny_config, epochs=1), tmp_path / "run")
+    (row,) = read_history(tmp_path / "run", ["seconds"])
+    assert float(row["seconds"]) == 10 * steps > 0
 
 
 def test_a_plateau_is_resumed_to_equal_weights(tiny_config: Config, tmp_path: Path) -> None:

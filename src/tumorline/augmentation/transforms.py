@@ -264,11 +264,13 @@ def _add_noise(image: Tensor, parameters: Parameters) -> Tensor:
 
 
 def _leave_channels_out(image: Tensor, parameters: Parameters, slices: int) -> Tensor:
-    """Some channels, never all of a sample, become what stands for an absent one; all its slices alike."""
+    """Some channels become what stands for an absent one, all slices alike; of those that show anything one stays."""
     if not parameters.channel_dropout.any():
         return image
     fate = parameters.fate[:, : image.shape[1] // slices]
-    stays = (fate >= parameters.channel_dropout[:, None]) | (fate == fate.max(1, keepdims=True))
+    shows = shows_anything(image).cpu().numpy().reshape(len(fate), slices, -1).any(1)
+    eligible = np.where(shows | ~shows.any(1, keepdims=True), fate, -1.0)
+    stays = (fate >= parameters.channel_dropout[:, None]) | (eligible == eligible.max(1, keepdims=True))
     kept = torch.from_numpy(np.tile(stays, slices)).to(image.device)
     return image.masked_fill(~kept.reshape(*kept.shape, *[1] * (image.ndim - 2)), ABSENT)
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from tumorline.begun import note_begun
 from tumorline.benchmarking.plan import Cell
-from tumorline.config import PATHS, Config, load_config
+from tumorline.config import DECIDED_LATER, PATHS, Config, load_config
 from tumorline.errors import UserError
 from tumorline.file_names import (
     BEST_WEIGHTS_NAME,
@@ -27,8 +28,8 @@ from tumorline.trust import modules_in
 
 TRAINED = (ENVIRONMENT_NAME, HISTORY_NAME, SPLIT_NAME, STATE_NAME, BEST_WEIGHTS_NAME)
 """What a training leaves, the environment last, before anything is tested."""
-STOPPED = 130
-"""Exit status of a training that was asked to stop."""
+STOPPED = (130, -signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP)
+"""Exit statuses of a training that was asked to stop, the others where it had hardly begun."""
 
 Launch = Callable[..., subprocess.Popen[bytes]]
 
@@ -100,7 +101,7 @@ def run(job: CellJob, launch: Launch = subprocess.Popen) -> str:
         with job.log.open("wb") as log:
             process = launch(job.command, stdout=log, stderr=log, env=_environment(job.threads), pass_fds=[lock])
             code = process.wait()
-    return "" if job.done else _error(job, code)
+        return "" if job.done else _error(job, code)
 
 
 def is_trained(folder: Path) -> bool:
@@ -109,7 +110,7 @@ def is_trained(folder: Path) -> bool:
 
 def training_key(config: Config) -> str:
     """What decides over the trained weights; cells that agree in it need one training only."""
-    return config.model_dump_json(exclude={"name": True, "model": {"threshold", "storage", "postprocessing"}})
+    return config.model_dump_json(exclude={"name": True, "model": {*DECIDED_LATER}})
 
 
 def share_training(job: CellJob, other: Path) -> None:
@@ -144,6 +145,12 @@ def last_error(folder: Path) -> str:
 
 
 def _error(job: CellJob, code: int) -> str:
-    if code == STOPPED:
+    """Why a cell ended; where the training could not say it itself, its log does from now on."""
+    if code in STOPPED:
         return "stopped"
-    return (code == 2 and last_error(job.folder)) or f"ended with status {code}; see {job.log}"
+    if code == 2 and (said := last_error(job.folder)):
+        return said
+    error = f"ended with status {code}; see {job.log}"
+    with job.log.open("a", encoding="utf-8") as log:
+        log.write(f"\nerror: {error}\n")
+    return error

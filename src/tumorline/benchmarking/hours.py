@@ -18,8 +18,10 @@ from tumorline.benchmarking.plan import (
     longer_cells,
     of_first_seed,
 )
-from tumorline.config import Config
+from tumorline.config import DECIDED_LATER, PATHS, Config
+from tumorline.data.joined import load_data
 from tumorline.errors import UserError
+from tumorline.evaluation.provenance import hash_dataset
 from tumorline.file_names import HOURS_NAME
 from tumorline.files import write_json
 from tumorline.groups import grouped
@@ -37,10 +39,10 @@ OF_NO_PACE: Mapping[str, Any] = {
     "seed": True,
     "split": {"fold", "seed"},
     "train": {"epochs", "epoch_images", "learning_rate", "schedule", "warmup", "weight_decay", "average_decay"},
-    "model": {"threshold", "temperature", "storage", "postprocessing", "gate"},
-    "data": {"source", "cache"},
+    "model": {*DECIDED_LATER},
+    "data": {*PATHS},
 }
-"""Keys that do not change how long a step takes."""
+"""Keys that do not change how long a step takes, or stand for the data, whose hash is asked for."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,10 @@ def count_hours(plan: BenchmarkPlan, chosen: Sequence[Arm], output: Path, notify
     Which arms will be the best is not known yet: the slowest ones are taken for them, so that it takes no longer.
     """
     paces: dict[str, Pace | str] = {}
+    data = hash_of_data(candidates(plan, chosen[0])[0].config)
     for arm in chosen:
         notify(f"measuring {arm.name}")
-        paces[arm.name] = _pace_of(candidates(plan, arm)[0], output / HOURS_NAME)
+        paces[arm.name] = _pace_of(candidates(plan, arm)[0], data, output / HOURS_NAME)
     slowest_first = sorted(chosen, key=lambda arm: -_seconds(paces[arm.name], cells(plan, arm)[:1]))
     more: dict[str, list[Cell]] = {arm.name: [] for arm in chosen}
     for members in grouped(slowest_first, initialisation).values():
@@ -110,10 +113,10 @@ def _training_seconds(pace: Pace, cell: Cell) -> float:
     return BEFORE_S + cell.config.train.epochs * pace.epoch_s
 
 
-def _pace_of(cell: Cell, kept: Path) -> Pace | str:
+def _pace_of(cell: Cell, data: str, kept: Path) -> Pace | str:
     """Kept or measured; of an arm that cannot be trained here the reason."""
     paces = read_own_json(kept, dict[str, dict[str, float]], CURE) if kept.is_file() else {}
-    key = pace_key(cell.config)
+    key = pace_key(cell.config, data)
     if key not in paces:
         try:
             paces[key] = asdict(measure_pace(cell.config))
@@ -124,14 +127,20 @@ def _pace_of(cell: Cell, kept: Path) -> Pace | str:
     return Pace(**paces[key])
 
 
-def pace_key(config: Config) -> str:
-    """What decides over the pace of a training: kind of machine, and all of the configuration that matters to it."""
+def hash_of_data(config: Config) -> str:
+    """Of what is trained, validated and tested on, by which the steps of an epoch and the cases are counted."""
+    return hash_dataset(load_data(config))
+
+
+def pace_key(config: Config, data: str) -> str:
+    """What decides over the pace of a training: kind of machine, data, and all of the configuration that matters."""
     machine = environment.machine()
     images = config.train.epoch_images
     content = [
         environment.processor_kind(machine),
         machine["cores"],
         images,
+        data,
         config.model_dump(exclude=dict(OF_NO_PACE)),
     ]
     return sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]

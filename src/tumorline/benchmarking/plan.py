@@ -39,7 +39,8 @@ class BenchmarkPlan(BaseModel):
     variants: dict[str, TomlTable] = {}
     """Name -> `section.key` -> value: whatever else is to be compared."""
     choose: dict[str, Values] = {}
-    """`section.key` -> values, of which each arm takes the one with the best validation Dice of the first seed."""
+    """`section.key` -> values, of which each arm takes the one with the best validation Dice of the first seed. Not
+    with several folds, whose validation patients test in the others."""
     choose_at: float = Field(default=1.0, gt=0, le=1)
     """Share of the epochs at which `choose` is decided. Below 1 the candidates are shorter trainings of their own,
     whose schedules end, and what they choose is trained anew at full length."""
@@ -139,7 +140,7 @@ def longer_cells(plan: BenchmarkPlan, arm: Arm, choice: Choice = ()) -> list[Cel
 
 
 def candidates(plan: BenchmarkPlan, arm: Arm) -> list[Cell]:
-    """What validation chooses between: each combination of the values, with the first seed and fold."""
+    """What validation chooses between: each combination of the values, with the first seed and the one fold."""
     return [Cell(arm, plan.seeds[0], folds(plan)[0], choice, plan.choose_at) for choice in _choices(plan)]
 
 
@@ -183,7 +184,7 @@ def budget_in_words(plan: BenchmarkPlan) -> str:
     images = numbered(settings.epoch_images, "image") if settings.epoch_images else "all training images"
     phrases = [
         f"{numbered(settings.epochs, 'epoch')} of {images} in batches of {settings.batch_size}",
-        f"{config.data.image_size} x {config.data.image_size}",
+        " x ".join(map(str, config.network_size)),
         f"seed{'s' if len(plan.seeds) > 1 else ''} " + ", ".join(map(str, plan.seeds)),
     ]
     if plan.best and len(plan.seeds) > 1:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from tumorline.benchmarking.plan import BenchmarkPlan, arms, every_cell
+from tumorline.benchmarking.plan import BenchmarkPlan, arms, every_cell, folds
 from tumorline.config import Config, explain, is_after_training, parse_config, read_toml, set_key
 from tumorline.errors import UserError, did_you_mean
 from tumorline.user_text import written_path
@@ -28,8 +28,8 @@ def read_plan(path: Path, data: Path | None) -> BenchmarkPlan:
     except ValidationError as error:
         raise UserError(f"{path}: {explain(error, BenchmarkPlan)}") from None
     _check_keys(plan, str(path))
-    _check_lengths(plan, str(path))
     config = parse_config(plan.recipe, f"{path}: recipe")
+    _check_lengths(plan, str(path))
     if config.data.source:
         set_key(plan.recipe, "data.source", str(written_path(config.data.source).resolve()), str(path))
     for number, source in enumerate(config.data.sources):
@@ -62,6 +62,11 @@ def _check_lengths(plan: BenchmarkPlan, where: str) -> None:
             raise UserError(f"{where}: vary: '{key}' cannot be what is compared; {did_you_mean(key, VARIABLE)}")
     if plan.choose_at < 1 and not plan.choose:
         raise UserError(f"{where}: choose_at is {plan.choose_at:g}, but there is nothing to choose")
+    if plan.choose and (number := len(folds(plan))) > 1:
+        raise UserError(
+            f"{where}: choose, and {number} folds: validation patients of one fold, who choose, test in the others; "
+            f"give one fold (folds = [{folds(plan)[0]}]), or compare the values as variants"
+        )
     if plan.best and len(plan.seeds) == 1:
         raise UserError(f"{where}: best is {plan.best}, but all arms have the one seed that there is")
 

@@ -38,7 +38,7 @@ class MLflow(Callback):
             self.id = path.read_text(encoding="utf-8").strip()
             self.client.update_run(self.id, "RUNNING")
             logged = max(
-                (int(metric.step) for metric in self.client.get_metric_history(self.id, "validation_dice")), default=0
+                (int(metric.step) for metric in self.client.get_metric_history(self.id, "train_loss")), default=0
             )
         else:
             self.id, logged = _create(self.client, begun), 0

@@ -6,7 +6,14 @@ from tumorline.config.loss import LossConfig, LossTerm
 from tumorline.config.mistakes import explain
 from tumorline.config.model import ModelConfig, Postprocessing
 from tumorline.config.reading import apply_override, load_config, parse_config, parse_value, read_toml, set_key
-from tumorline.config.run import AFTER_TRAINING, Config, is_after_training, same_training, with_bare_names
+from tumorline.config.run import (
+    AFTER_TRAINING,
+    DECIDED_LATER,
+    Config,
+    is_after_training,
+    same_training,
+    with_bare_names,
+)
 from tumorline.config.section import (
     COARSEST_MM,
     FINEST_MM,
@@ -25,6 +32,7 @@ __all__ = [
     "ABSENT",
     "AFTER_TRAINING",
     "COARSEST_MM",
+    "DECIDED_LATER",
     "FINEST_MM",
     "LOGGERS",
     "LONGEST_SIDE",

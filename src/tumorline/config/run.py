@@ -22,8 +22,9 @@ from tumorline.files import write_text
 from tumorline.regions import REGION
 from tumorline.user_text import TomlTable
 
-AFTER_TRAINING = ("model.threshold", "model.temperature", "model.gate", "model.storage", "model.postprocessing")
-"""Keys that change nothing in a training, and so nothing in its validation figure."""
+DECIDED_LATER = ("threshold", "temperature", "gate", "storage", "postprocessing")
+"""Keys of `[model]` that change nothing in a training, and so nothing in its validation figure."""
+AFTER_TRAINING = tuple(f"model.{key}" for key in DECIDED_LATER)
 
 READ_BESIDE_DATA = (("split", "file"), ("model", "start_from"), ("loss", "teacher"), ("augment", "donors"))
 """Section and key of what may be a place on this machine."""
@@ -155,8 +156,7 @@ class Config(Section):
 
 def same_training(first: Config, second: Config) -> bool:
     """Whether two configurations differ at most in what changes nothing in a training."""
-    decided_later = {key.removeprefix("model.") for key in AFTER_TRAINING}
-    first_values, second_values = (config.model_dump(exclude={"model": decided_later}) for config in (first, second))
+    first_values, second_values = (config.model_dump(exclude={"model": {*DECIDED_LATER}}) for config in (first, second))
     return first_values == second_values
 
 

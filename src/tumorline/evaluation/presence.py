@@ -89,11 +89,11 @@ def _slices(masks: MaskArray, axis: str) -> MaskArray:
 
 
 def _shows_anything(sample: Sample, axis: str) -> MaskArray:
-    """`(N,)`: which slices show anything; a picture always counts."""
+    """`(N,)`: in which slices any channel shows anything; a picture always counts."""
     if sample.image.ndim == 3:
         return np.full(1, True)
     slices = to_slices(sample.image, axis)
-    return np.asarray(slices.max((0, 2, 3)) > slices.min((0, 2, 3)))
+    return np.asarray((slices.max((2, 3)) > slices.min((2, 3))).any(0))
 
 
 def _count(true: MaskArray, predicted: MaskArray, free: MaskArray, labelled: MaskArray) -> PresenceCounts:

@@ -20,7 +20,7 @@ SEVERITY = {"train": 0, "validation": 1, "test": 2, "unseen": 3}
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be scored. `include` are the statuses whose cases are predicted at all; see `score_cases`."""
+    """What is to be scored: cases of the statuses `include` are predicted, and figures are of those of `headline`."""
 
     dataset: Dataset
     output: Path

@@ -52,7 +52,7 @@ IN_NO_PART = "in no part of the split"
 CONVENTIONS = {
     "resolution": "masks are compared at their native size, after the prediction was brought back to it",
     "aggregation": "slice, then mean over a patient's slices, then mean over patients",
-    "headline": "Dice, NSD and HD95 are over cases whose truth has a tumour; status test and unseen only",
+    "headline": "Dice, NSD and HD95 are over cases whose truth has a tumour; status {statuses} only",
     "miss": "a missed tumour counts Dice 0, NSD 0 and as HD95 and average surface distance the image diagonal",
     "dice_all": "all cases; where truth and prediction are both empty the Dice is 1 (as BraTS)",
     "surface": "distances between boundary elements weighted by their length, as DeepMind's surface-distance",
@@ -128,16 +128,25 @@ def summarise_evaluation(model: Model, request: Request, rows: Sequence[Row], st
         else None,
         baselines={},
         operating_points=_describe_points(model),
-        conventions=_conventions(rows, model),
+        conventions=_conventions(rows, request, model),
         warnings=_warnings(info, request, headline, split.leaking, copies_among(info, request.dataset, status)),
     )
 
 
-def _conventions(rows: Sequence[Row], model: Model) -> dict[str, str]:
+def _conventions(rows: Sequence[Row], request: Request, model: Model) -> dict[str, str]:
+    *first, last = request.headline
+    headline = {"headline": CONVENTIONS["headline"].format(statuses=f"{', '.join(first)} and {last}")}
     changed = describe_postprocessing(model.info.regions, model.info.postprocessing)
     more = {"postprocessing": changed} if changed else {}
     computed = {"precision": f"the network computed in {model.precision}, by {model.runtime_name}"}
-    return {**CONVENTIONS, **_conventions_of_volumes(rows), **more, **_test_time_augmentation(model.tta), **computed}
+    return {
+        **CONVENTIONS,
+        **headline,
+        **_conventions_of_volumes(rows),
+        **more,
+        **_test_time_augmentation(model.tta),
+        **computed,
+    }
 
 
 def _conventions_of_volumes(rows: Sequence[Row]) -> dict[str, str]:

@@ -44,7 +44,7 @@ class Reliability:
 
 
 def region_of_interest(truth: MaskArray, predicted: MaskArray) -> MaskArray:
-    """Pixels within `MARGIN_PX` of either mask `(H, W)`; empty where both are."""
+    """Pixels or voxels within `MARGIN_PX` of either mask `(*space)`; empty where both are."""
     from scipy import ndimage  # slow to import
 
     either = truth | predicted
@@ -140,7 +140,7 @@ class Certainty:
 
 
 def judge(patient: str, probability: Floats, truth: MaskArray, predicted: MaskArray) -> Certainty:
-    """One case: probabilities and masks `(H, W)` at its own size."""
+    """One case: probabilities and masks `(*space)` at its own size."""
     overlap = count_overlap(truth, predicted)
     return Certainty(
         patient,

@@ -12,7 +12,7 @@ Embedded = Annotated[str, Field(max_length=LONGEST_TEXT)]
 """A picture as text."""
 Hashes = list[Annotated[str, Field(max_length=200)]]
 Look = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{155}=$")]
-"""Of a picture, as `data.looks` writes it."""
+"""Of a picture, as `data.near.looks` writes it."""
 Threshold = Annotated[float, Field(gt=0, lt=1)]
 Temperature = Annotated[float, Field(ge=1e-6, le=1e6)]
 Name = Annotated[str, Field(pattern=r"^\w[\w -]*$", max_length=50)]

@@ -41,7 +41,7 @@ class KnownCases(Described):
     contents: dict[str, Hashes]
     """Content hashes of the images."""
     looks: dict[str, list[Look]] = {}
-    """What the images look like (`data.looks`), by which resized and newly saved copies are known."""
+    """What the images look like (`data.near.looks`), by which resized and newly saved copies are known."""
 
 
 class TrainingSource(Described):
@@ -150,7 +150,7 @@ class ChosenGate(Described):
     dice: tuple[float, float]
     """By patient, without and with it."""
     left_empty: tuple[float, float]
-    """Of the images without a tumour the share whose mask is empty, without and with it."""
+    """Of the images without the region, or any other label, the share whose mask is empty, without and with it."""
 
 
 VALIDATION_DICE = "validation Dice by patient"

@@ -30,7 +30,7 @@ from tumorline.models.monai_nets import (
     swin_unetr,
     unet_plus_plus,
 )
-from tumorline.models.presence import has_presence, open_gate, presence_of, showing_presence
+from tumorline.models.presence import has_presence, image_behind_gates, open_gate, presence_of, showing_presence
 from tumorline.models.pretrained import SOURCES, fit_weights, from_hub, read_weights
 from tumorline.models.swin_unet import check_swin_weights as check_swin
 from tumorline.models.swin_unet import swin_unet
@@ -54,6 +54,7 @@ __all__ = [
     "fit_weights",
     "from_hub",
     "has_presence",
+    "image_behind_gates",
     "initialisation",
     "multiply_adds",
     "open_gate",

@@ -11,7 +11,12 @@ from tumorline.models.any_size import AnySize, Outputs, fit_logits
 OPEN = -1e4
 """A gate at this logit is always open."""
 SHUT = -30.0
-"""What the logits of a mask are at most where the gate is shut: no temperature makes a tumour of it."""
+"""What the logits of a mask are at most where the gate is shut: below 1 % up to a temperature of 6. It lies in the ONNX
+files that there are."""
+
+
+CLEARLY, STEPS, RATE = 0.5, 100, 0.1
+"""By so much an image that is to open a gate lies above it, and how it is searched for."""
 
 
 class PresenceGated(AnySize):
@@ -38,6 +43,11 @@ class PresenceGated(AnySize):
         shut = (presence < self.gate)[:, :, None, None]
         return torch.where(shut, masks.clamp_max(SHUT), masks)
 
+    def presence(self, image: Tensor) -> Tensor:
+        """Its logits `(B, R)`."""
+        logits: Tensor = self.network(self.pad(image)[0])[1]
+        return logits
+
 
 @contextmanager
 def showing_presence(network: nn.Module) -> Iterator[None]:
@@ -48,6 +58,24 @@ def showing_presence(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         network.shows_presence = False
+
+
+def image_behind_gates(network: nn.Module, image: Tensor) -> Tensor | None:
+    """The image, changed until it opens all gates of the network or of an ensemble's; None without any to open.
+
+    Where no such image is found, the nearest one.
+    """
+    gated = [module for module in network.modules() if isinstance(module, PresenceGated)]
+    image = image.clone().requires_grad_()
+    search = torch.optim.Adam([image], RATE)
+    for step in range(STEPS):
+        missing = [(module.gate + CLEARLY - module.presence(image)).clamp_min(0.0).sum() for module in gated]
+        if not any(missing):
+            return image.detach() if step else None
+        (slope,) = torch.autograd.grad(torch.stack(missing).sum(), image)
+        image.grad = slope
+        search.step()
+    return image.detach()
 
 
 def open_gate(network: nn.Module) -> None:

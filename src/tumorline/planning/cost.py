@@ -6,10 +6,13 @@ from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
+import torch
+
 from tumorline.config import Config, parse_config
 from tumorline.errors import UserError
 from tumorline.planning.choices import Plan, value_at
 from tumorline.planning.machine import GIGA, SLICES, AtHand
+from tumorline.training.machine import Machine, use_bfloat16
 from tumorline.training.memory import NetworkShape, measure, measure_computing
 
 PASSES = 3
@@ -45,7 +48,8 @@ def cost_of(recipe: Mapping[str, Any], shape: NetworkShape, hand: AtHand) -> Cos
     """In proportion to the pixels or voxels. Raises UserError for a network that cannot be measured without values."""
     config = parse_config(recipe, "the plan")
     network = json.dumps([config.model.name, config.model.options])
-    probe = _measure_probe(network, config.dims, shape)
+    machine = Machine(torch.device(hand.device_type), use_bfloat16(config.train.precision, hand.bfloat16))
+    probe = _measure_probe(network, config.dims, shape, machine)
     if probe is None:
         raise UserError(
             f"model.name is '{config.model.name}', whose cost cannot be told; plan with another, and set it later"
@@ -80,9 +84,9 @@ class _Probe(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _measure_probe(network: str, dims: int, shape: NetworkShape) -> _Probe | None:
+def _measure_probe(network: str, dims: int, shape: NetworkShape, machine: Machine) -> _Probe | None:
     name, options = json.loads(network)
     data = {"image_size": PROBE} if dims == 2 else {"window": [PROBE] * 3}
     config = Config.model_validate({"model": {"name": name, "options": options}, "data": data})
-    memory, computed = measure(config, shape), measure_computing(config, shape)
+    memory, computed = measure(config, shape, machine), measure_computing(config, shape)
     return None if memory is None or computed is None else _Probe(computed, *memory)

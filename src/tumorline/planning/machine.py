@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tumorline.errors import require_extra
 
 GIGA = 1e9
+GPU_NAME = "GPU"
 CPU_BFLOAT16, CPU_FLOAT32 = 140.0, 70.0
 """GFLOP/s of a core in the steps of a U-Net in three axes, measured on an AMD EPYC with AVX512-BF16."""
 GPU = 20_000.0
@@ -30,6 +31,13 @@ class AtHand:
     """What a training may take, without its evaluation."""
     stated: bool = False
     """Whether the speed was given, not assumed."""
+    bfloat16: bool = False
+    """Whether it computes faster in bfloat16, so that trainings do."""
+
+    @property
+    def device_type(self) -> str:
+        """As torch calls it."""
+        return "cuda" if self.device == GPU_NAME else "cpu"
 
     @property
     def is_large(self) -> bool:
@@ -56,8 +64,9 @@ def find_at_hand(minutes: float, memory_gb: float | None = None, gflops: float |
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    core = CPU_BFLOAT16 if computes_in_bfloat16(device) else CPU_FLOAT32
-    name = "GPU" if device.type == "cuda" else f"processor with {cores} {'core' if cores == 1 else 'cores'}"
+    bfloat16 = computes_in_bfloat16(device)
+    core = CPU_BFLOAT16 if bfloat16 else CPU_FLOAT32
+    name = GPU_NAME if device.type == "cuda" else f"processor with {cores} {'core' if cores == 1 else 'cores'}"
     return AtHand(
         device=name,
         cores=cores,
@@ -65,4 +74,5 @@ def find_at_hand(minutes: float, memory_gb: float | None = None, gflops: float |
         gflops=gflops or (GPU if device.type == "cuda" else cores * core),
         minutes=minutes,
         stated=gflops is not None,
+        bfloat16=bfloat16,
     )

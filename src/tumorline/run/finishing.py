@@ -130,7 +130,7 @@ def _weighed(gate: "Gate") -> str:
     """What a gate does to the validation windows."""
     (dice, dice_gated), (empty, empty_gated) = gate.dice, gate.left_empty
     return (
-        f"; on the validation windows Dice {dice:.3f} -> {dice_gated:.3f}, images without a tumour left empty "
+        f"; on the validation windows Dice {dice:.3f} -> {dice_gated:.3f}, images without it left empty "
         f"{empty:.1%} -> {empty_gated:.1%}"
     )
 

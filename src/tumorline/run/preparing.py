@@ -138,7 +138,7 @@ def require_memory(config: Config, dataset: Dataset, split: Split, machine: "Mac
 
     images = count_windows(dataset, split.cases("train"))
     batch = min(config.train.batch_size, config.train.epoch_images or images, images)
-    require_memory(config, network_shape(dataset), max(1, batch // machine.world), machine.device)
+    require_memory(config, network_shape(dataset), max(1, batch // machine.world), machine)
 
 
 def refuse_seen_before(key: str, origin: ModelInfo | None, dataset: Dataset, split: Split) -> None:

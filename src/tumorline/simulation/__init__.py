@@ -76,7 +76,7 @@ def simulate(
 
     Args:
         directory: A folder that does not exist or is empty.
-        patients: How many, 3 or more.
+        patients: How many, 1 or more.
         slices: Of each patient.
         volumes: In their place so many examinations, named as those of BraTS 2023: T1, T1ce, T2 and FLAIR of the brain
             as NIfTI, and labels of core (1), oedema (2) and enhancing tumour (3), which every fifth tumour lacks.

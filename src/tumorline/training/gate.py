@@ -1,7 +1,7 @@
 """Where a presence head shuts the masks, chosen on the validation windows: the test part has no say.
 
-What is won in images without a tumour is held against what is lost of those with one: the mean of the Dice by patient
-and of the share of tumour-free images, source by source, in which nothing is drawn. Both are counted at the network's
+What is won in images without the region is held against what is lost of those with one: the mean of the Dice by patient
+and of the share of those images, source by source, in which nothing is drawn. Both are counted at the network's
 own size.
 """
 
@@ -108,7 +108,10 @@ def dice_behind(windows: Sequence[SeenWindow], gate: float) -> float:
 
 
 def left_empty_behind(windows: Sequence[SeenWindow], gate: float) -> float:
-    """Share of the images without any label in which nothing is drawn, the mean over sources; 1 where there is none."""
+    """Share of the images without the region in which nothing is drawn, the mean over sources; 1 where there is none.
+
+    Images that hold labels of no region at all do not count.
+    """
     by_source: dict[str, list[bool]] = defaultdict(list)
     for window in windows:
         if not window.truth and not window.is_other:

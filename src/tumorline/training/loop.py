@@ -25,11 +25,11 @@ from tumorline.training.divergence import LOOK_EVERY, all_finite, divergence
 from tumorline.training.feed import Feed, open_feed
 from tumorline.training.history import HistoryParts
 from tumorline.training.machine import Machine
-from tumorline.training.norms import enough_for_norms
 from tumorline.training.objective import Objective, Samples
 from tumorline.training.optimiser import freeze_backbone, learning_rate, set_learning_rate, update_average
 from tumorline.training.progress import TrainingProgress
 from tumorline.training.state import State
+from tumorline.training.step_errors import in_one_line
 from tumorline.training.task import Task
 from tumorline.training.tensor_file import write_tensors
 from tumorline.training.validation import Validation
@@ -74,6 +74,8 @@ class Loop:
             while position.epoch < epochs and not self.out_of_patience():
                 self.train_epoch(progress)
                 self.finish_epoch(progress)
+                if any(self.any_process(self.stop_asked)):
+                    raise self.stopped()
 
     def train_epoch(self, progress: TrainingProgress) -> None:
         position = self.state.position
@@ -85,18 +87,28 @@ class Loop:
             self.step(progress)
 
     def step(self, progress: TrainingProgress) -> None:
-        """One step with all that goes with it: batch, augmentation, network, weights, progress, saving when due."""
+        """One step with all that goes with it: batch, augmentation, network, weights, progress, saving when due.
+
+        Its time ends where all processes have heard of one another, which waits for the device.
+        """
         position = self.state.position
         began = time.perf_counter()
         self.loss_sum += self.train_step()
         position.step += 1
+        due = time.monotonic() - self.last_saved > 60 * self.settings.checkpoint_minutes
+        stop, due, lost = self.any_process(self.stop_asked, due, self.lost_its_loss())
         took = time.perf_counter() - began
         position.seconds += took
         progress.step(self.batches.batch_size / took)
-        self.save_or_stop()
+        self.save_or_stop(stop, due, lost)
 
     def train_step(self) -> Tensor:
         """One optimiser step; returns this process's share of the batch's mean loss, detached."""
+        with in_one_line(self.task.config):
+            return self.learn()
+
+    def learn(self) -> Tensor:
+        """As `train_step`; what goes wrong is raised as it comes."""
         config, position = self.task.config, self.state.position
         step = position.epoch * self.batches.steps + position.step
         torch.manual_seed(hash((config.seed, step, self.machine.rank)) & 0x7FFFFFFF)
@@ -106,7 +118,7 @@ class Loop:
         image, target = apply(image, target, parameters, input_of(self.task.dataset).depth)
         if self.settings.channels_last:
             image = image.contiguous(memory_format=CHANNELS_LAST[image.ndim])
-        with self.machine.autocast(), enough_for_norms(config.model.name):
+        with self.machine.autocast():
             outputs = self.trainee(image)
         self.objective.criterion.progress = step / (self.settings.epochs * self.batches.steps)
         loss = self.objective.loss(outputs, Samples(image, target, self.feed.labelled(numbers)))
@@ -128,17 +140,18 @@ class Loop:
         scores = [row["validation_dice"] for row in self.state.position.history]
         return learning_rate(self.settings, step, self.settings.epochs * self.batches.steps, scores)
 
-    def save_or_stop(self) -> None:
-        """Save within an epoch when it is time; stop where any process was asked to or has lost its loss."""
-        due = time.monotonic() - self.last_saved > 60 * self.settings.checkpoint_minutes
-        stop, due, lost = self.any_process(self.stop_asked, due, self.lost_its_loss())
+    def save_or_stop(self, stop: bool, due: bool, lost: bool) -> None:
+        """Save within an epoch when it is due; stop where any process was asked to or has lost its loss."""
         if lost:
             raise self.diverged(f"the loss of epoch {self.epoch}, step {self.state.position.step} is not finite")
         if stop or due:
             self.require_finite()
             self.save()
         if stop:
-            raise Interrupted(f"stopped and saved; go on with: tumorline train --resume {for_shell(self.task.run)}")
+            raise self.stopped()
+
+    def stopped(self) -> Interrupted:
+        return Interrupted(f"stopped and saved; go on with: tumorline train --resume {for_shell(self.task.run)}")
 
     def lost_its_loss(self) -> bool:
         """Whether the loss of a step so far was not finite; on a GPU it is not looked at in each step."""
@@ -201,7 +214,8 @@ class Loop:
             return None
         criterion = self.objective.criterion
         criterion.progress = self.epoch / self.settings.epochs
-        result = self.feed.validate(self.state.average, criterion, cases)
+        with in_one_line(self.task.config):
+            result = self.feed.validate(self.state.average, criterion, cases)
         if not (math.isfinite(result.loss) and math.isfinite(result.dice)):
             raise self.diverged(f"the validation loss of epoch {self.epoch} is not finite")
         return result

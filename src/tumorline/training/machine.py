@@ -70,7 +70,8 @@ def open_machine(settings: TrainConfig) -> Iterator[Machine]:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         with _torch_for(settings, device):
-            yield Machine(device, _use_bfloat16(settings.precision, device), rank, world)
+            bfloat16 = use_bfloat16(settings.precision, computes_in_bfloat16(device))
+            yield Machine(device, bfloat16, rank, world)
     finally:
         if world > 1:
             dist.destroy_process_group()
@@ -125,8 +126,9 @@ def peak_memory_mb(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def _use_bfloat16(precision: str, device: torch.device) -> bool:
-    return precision == "bfloat16" or (precision == "auto" and computes_in_bfloat16(device))
+def use_bfloat16(precision: str, is_fast: bool) -> bool:
+    """Whether a training computes in it; `is_fast` says what the hardware thinks of it."""
+    return precision == "bfloat16" or (precision == "auto" and is_fast)
 
 
 def _processor_flags() -> frozenset[str]:

@@ -1,6 +1,7 @@
 """What a training takes of the memory, found before anything of it is built: tensors without values take none."""
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ from tumorline.config import Config
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
 from tumorline.network_input.windows import input_of
+from tumorline.training.depthwise import compute_depthwise_in_float32
+from tumorline.training.machine import AUTOCAST_DTYPE, Machine
 
 COPIES = 5
 """Of the weights in training: themselves, gradients, average, and the optimiser's two moments."""
@@ -35,12 +38,12 @@ def network_shape(dataset: Dataset) -> NetworkShape:
     return NetworkShape(dataset.channels * input_of(dataset).depth, len(dataset.regions))
 
 
-def require_memory(config: Config, shape: NetworkShape, batch: int, device: torch.device) -> None:
+def require_memory(config: Config, shape: NetworkShape, batch: int, machine: Machine) -> None:
     """Raise UserError where the weights, or a batch of so many images, are larger than the device's whole memory.
 
     A network that cannot be measured is not refused.
     """
-    memory, total = measure(config, shape), total_memory(device)
+    memory, total = measure(config, shape, machine), total_memory(machine.device)
     if memory is None or total is None:
         return
     weights, image = memory
@@ -59,10 +62,11 @@ def require_memory(config: Config, shape: NetworkShape, batch: int, device: torc
         )
 
 
-def measure(config: Config, shape: NetworkShape) -> tuple[int, int] | None:
+def measure(config: Config, shape: NetworkShape, machine: Machine) -> tuple[int, int] | None:
     """Bytes of the weights with all their copies, and of what one image leaves for the backward pass.
 
-    None for a network that cannot be built or run without values.
+    None for a network that cannot be built or run without values; what cannot be run so in bfloat16 is measured in
+    float32.
     """
     model = config.model
     options = models.without_weights(model.name, config.network_options)
@@ -72,7 +76,25 @@ def measure(config: Config, shape: NetworkShape) -> tuple[int, int] | None:
             kept = _kept_bytes(network.train(), torch.zeros(PROBE, shape.channels, *config.network_size))
     except Exception:  # whatever a network of others does with tensors that have no values
         return None
-    return COPIES * sum(weight.nbytes for weight in network.parameters()), kept // PROBE
+    weights = COPIES * sum(weight.nbytes for weight in network.parameters())
+    if machine.bfloat16:
+        with suppress(Exception):  # as above
+            rounded, image = _measure_in_bfloat16(network, (shape.channels, *config.network_size), machine)
+            return weights + rounded, image
+    return weights, kept // PROBE
+
+
+def _measure_in_bfloat16(network: nn.Module, size: Sequence[int], machine: Machine) -> tuple[int, int]:
+    """Bytes of what autocast leaves for the backward pass: of the weights, which it rounds once, and of each image."""
+    from torch._subclasses.fake_tensor import FakeTensorMode  # tensors without values that know their device
+
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.autocast("cpu", AUTOCAST_DTYPE):
+        network.to_empty(device="cpu")
+        if machine.device.type == "cpu":
+            compute_depthwise_in_float32(network)
+        few, many = (_kept_bytes(network, torch.zeros(number, *size)) for number in (PROBE, 2 * PROBE))
+    image = (many - few) // PROBE
+    return few - PROBE * image, image
 
 
 def measure_computing(config: Config, shape: NetworkShape) -> int | None:

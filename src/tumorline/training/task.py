@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from tumorline.config import PATHS, REMEDIES, AugmentConfig, Config, DataConfig, LossConfig, SplitConfig
+from tumorline.config import DECIDED_LATER, PATHS, REMEDIES, AugmentConfig, Config, DataConfig, LossConfig, SplitConfig
 from tumorline.data.dataset import Dataset
 from tumorline.data.splits.donors import donor_names
 from tumorline.data.splits.parts import Split
@@ -62,7 +62,7 @@ class Task:
         _leave_out(config["split"], SplitConfig(), ["trained_share"])
         for key in ("device", "checkpoint_minutes", "callbacks"):
             del config["train"][key]
-        for key in ("threshold", "temperature", "storage", "postprocessing", "gate"):
+        for key in DECIDED_LATER:
             del config["model"][key]
         del config["name"], config["split"]["stated"]  # the parts of the split are in the hash themselves
         content = [config, feed_key(self.dataset), sorted(self.split.parts.items())]

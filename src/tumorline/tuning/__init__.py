@@ -70,6 +70,8 @@ def tune(plan: TuningPlan, folder: Path, notify: Notify) -> None:
 
 def _search(plan: TuningPlan, folder: Path, notify: Notify) -> None:
     trials = trials_to_go_on_with(plan, folder)
+    if plan.caveat:
+        notify(f"warning: {plan.caveat}")
     while True:
         if not trials or trials[-1].state != "running":
             if len(trials) >= plan.tune.trials:
@@ -103,11 +105,9 @@ def _unclaimed_at_first_error(trials: Sequence[Trial], folder: Path) -> Iterator
 def _carried_out(plan: TuningPlan, trials: Sequence[Trial], folder: Path, notify: Notify) -> Trial:
     """Train the last trial, from its start or from where it was stopped.
 
-    A training that diverges ends the trial alone; so does a UserError or a full memory, unless no other has ever been
+    A training that diverges ends the trial alone; so does another UserError, unless no other trial has ever been
     completed.
     """
-    import torch
-
     trial = trials[-1]
     run_folder = trial_folder(folder, trial.number)
     notify(f"trial {trial.number}/{plan.tune.trials}: {json.dumps(trial.params)}")
@@ -115,7 +115,7 @@ def _carried_out(plan: TuningPlan, trials: Sequence[Trial], folder: Path, notify
         state = _train(plan, trials, run_folder, notify)
     except Interrupted:
         raise Interrupted("stopped and saved; the same command goes on") from None
-    except (UserError, torch.OutOfMemoryError) as error:
+    except UserError as error:
         if not isinstance(error, Diverged) and not any(other.state == "complete" for other in trials):
             raise UserError(f"trial {trial.number}: {error}") from None
         notify(f"trial {trial.number} failed: {error}")

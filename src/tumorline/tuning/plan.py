@@ -69,6 +69,17 @@ class TuningPlan(Section):
         """A tune file that says the same without a second file."""
         return tomli_w.dumps(self.recipe | {"tune": self.tune.model_dump(exclude_none=True)})
 
+    @property
+    def caveat(self) -> str:
+        """Whom its settings must not be tested on, where there are folds; else empty."""
+        split = self.config({}).split
+        if not split.folds:
+            return ""
+        return (
+            f"split.folds is {split.folds}: these settings are chosen on validation patients of fold {split.fold}, who "
+            f"test in other folds; test them in fold {split.fold} alone (tumorline train), not in all (tumorline folds)"
+        )
+
     def config(self, params: Params) -> Config:
         """The configuration of a trial."""
         values = json.loads(json.dumps(self.recipe))

@@ -23,6 +23,7 @@ def write_results(plan: TuningPlan, trials: Sequence[Trial], folder: Path) -> No
             f"# Trial {best.number} of {len(trials)}, chosen on validation (Dice by patient {best.value:.4f}); "
             "the test part was not looked at.\n"
         )
+        note += f"# {plan.caveat}\n" if plan.caveat else ""
         write_text(folder / BEST_TRIAL_NAME, note + plan.config(best.params).to_toml())
     write_page(
         {
