@@ -6,7 +6,7 @@ from tumorline.config.loss import LossConfig, LossTerm
 from tumorline.config.mistakes import explain
 from tumorline.config.model import ModelConfig, Postprocessing
 from tumorline.config.reading import apply_override, load_config, parse_config, parse_value, read_toml, set_key
-from tumorline.config.run import AFTER_TRAINING, Config, is_after_training, same_training, with_bare_names
+from tumorline.config.run import AFTER_TRAINING, Config, bare_name, is_after_training, same_training, with_bare_names
 from tumorline.config.section import (
     COARSEST_MM,
     FINEST_MM,
@@ -19,12 +19,14 @@ from tumorline.config.section import (
     Spacing,
 )
 from tumorline.config.split import SplitConfig
-from tumorline.config.train import LOGGERS, TrainConfig
+from tumorline.config.train import CYCLE_END, CYCLE_START, LOGGERS, TrainConfig
 
 __all__ = [
     "ABSENT",
     "AFTER_TRAINING",
     "COARSEST_MM",
+    "CYCLE_END",
+    "CYCLE_START",
     "FINEST_MM",
     "LOGGERS",
     "LONGEST_SIDE",
@@ -50,6 +52,7 @@ __all__ = [
     "SplitConfig",
     "TrainConfig",
     "apply_override",
+    "bare_name",
     "explain",
     "is_after_training",
     "load_config",
