@@ -52,6 +52,9 @@ def test_each_chart_of_the_page_is_there_as_svg_and_pdf(tiny_run: Path, kit: Pat
     assert len(figures) == len(shown) >= 10
     assert figures == sorted(path.stem for path in (kit / "figures").glob("*.pdf"))
     assert {"training-loss", "tumour-by_class", "tumour-confidence"} <= {*figures}
+    captions = re.findall(r"\\caption\{(.*)\}", (kit / "paper.tex").read_text())
+    assert len(captions) == len(figures)
+    assert all(caption.endswith(".") for caption in captions)
 
 
 def test_a_figure_needs_no_style_sheet_and_has_its_legend(kit: Path) -> None:

@@ -1,6 +1,6 @@
 """The charts and tables of a folder of results, by the kind of the folder."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from tumorline.evaluation.tables import read_rows
@@ -24,7 +24,7 @@ from tumorline.paper.parts import (
 from tumorline.paper.study import Study, count_parts
 from tumorline.paper.tables import Cell, Column, Table
 from tumorline.report.page import page_content
-from tumorline.results import Figure, GroupSummary, Metrics, Summary
+from tumorline.results import Figure, GroupSummary, Metrics, RegionSummary, Summary
 from tumorline.wording import in_words
 
 FIGURES = (
@@ -101,19 +101,19 @@ def _figure_rows(summary: Summary, region: str, metrics: Metrics) -> Iterator[di
 
 def _groupings(summary: Summary) -> Iterator[tuple[str, str, Rows]]:
     """Name, caption and rows of each way in which the cases are grouped."""
-    attributes = dict.fromkeys(name for metrics in summary.regions.values() for name in metrics.by_attribute)
-    groupings = [("by-class", "Figures by class"), ("by-size", "Figures by thirds of the true size")]
-    groupings += [(f"by-{name}", f"Figures by {name}") for name in attributes]
-    for name, caption in groupings:
-        rows = []
-        for region, metrics in summary.regions.items():
-            groups_by_name: dict[str, Mapping[str, GroupSummary]] = {
-                "by-class": metrics.by_class,
-                "by-size": {**metrics.by_size},
-            }
-            groups = groups_by_name.get(name) or metrics.by_attribute.get(name[3:], {})
-            rows += [{"region": in_words(region), "group": key, **group_row(group)} for key, group in groups.items()]
-        yield name, caption, rows
+    yield "by-class", "Figures by class", _rows_of_groups(summary, lambda metrics: metrics.by_class)
+    yield "by-size", "Figures by thirds of the true size", _rows_of_groups(summary, lambda metrics: metrics.by_size)
+    for name in dict.fromkeys(name for metrics in summary.regions.values() for name in metrics.by_attribute):
+        rows = _rows_of_groups(summary, lambda metrics, name=name: metrics.by_attribute.get(name, {}))
+        yield f"by-{name}", f"Figures by {in_words(name)}, which the source states", rows
+
+
+def _rows_of_groups(summary: Summary, groups_of: Callable[[RegionSummary], Mapping[str, GroupSummary]]) -> Rows:
+    return [
+        {"region": in_words(region), "group": key, **group_row(group)}
+        for region, metrics in summary.regions.items()
+        for key, group in groups_of(metrics).items()
+    ]
 
 
 def _baseline_table(summary: Summary, several: bool) -> Table:
