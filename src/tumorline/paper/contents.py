@@ -92,7 +92,7 @@ def _figure_rows(summary: Summary, region: str, metrics: Metrics) -> Iterator[di
         unit = f", {figure.unit}" if figure.unit else ""
         yield {
             "region": in_words(region),
-            "figure": name_figure(name) + unit,
+            "figure": name_figure(name, bool(metrics.truth_ml)) + unit,
             **chosen(figure, "mean", "ci95", "median", "mean_over_cases", "patients"),
             "validation": validation_figure.mean if validation_figure else None,
             "digits": 1 if figure.unit else 3,
@@ -119,7 +119,7 @@ def _rows_of_groups(summary: Summary, groups_of: Callable[[RegionSummary], Mappi
 def _baseline_table(summary: Summary, several: bool) -> Table:
     keys = ("dice", "ci95", "missed", "volume_ratio", "accuracy")
     rows = [
-        {"region": in_words(region), "answer": name_figure(name), **chosen(by_region[region], *keys)}
+        {"region": in_words(region), "answer": in_words(name), **chosen(by_region[region], *keys)}
         for name, by_region in summary.baselines.items()
         for region in summary.regions
     ]
