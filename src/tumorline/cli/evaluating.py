@@ -1,6 +1,5 @@
 """Commands that score: evaluate, compare, report."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -73,6 +72,7 @@ def evaluate(
     require_computing(precision, runtime)
     from tumorline import api
     from tumorline.source_spec import read_spec
+    from tumorline.work_ahead import count_cores
 
     how = api.EvaluationOptions(
         output=output,
@@ -82,7 +82,7 @@ def evaluate(
         trust_paths=trust_paths,
         stress=stress,
         tta=tta,
-        processes=os.cpu_count() or 1,
+        processes=count_cores(),
         progress=counter("evaluating"),
         subsets=subsets,
         precision=precision,
