@@ -13,10 +13,11 @@ from tests.conftest import PairFolder, blob
 from tests.sources import save_volume
 from tumorline.audit import describe
 from tumorline.cli import app
-from tumorline.cross_dataset import UNDEFINED, _sentence
+from tumorline.cross_dataset import _sentence
 from tumorline.errors import UserError
 from tumorline.files import read_csv
 from tumorline.geometry.symmetry import TRANSFORMS, transformed
+from tumorline.metrics.figure import UNDEFINED
 from tumorline.results import Metrics
 from tumorline.results.compared import MatrixCell
 from tumorline.source_spec import read_spec
@@ -81,7 +82,11 @@ def test_of_scans_the_matrix_counts_slices(tiny_run: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize("cases", ["volumes", "slices"])
 def test_scans_without_a_tumour_are_not_called_slices(cases: str) -> None:
     told = Metrics.model_construct(
-        **{"dice": UNDEFINED, "lesions": None, "cases": 4, "tumour_cases": 0, "tumour_free_cases": 4, "invented": 1},
+        dice=UNDEFINED,
+        lesions=None,
+        tumour_cases=0,
+        tumour_free_cases=4,
+        invented=1,
         truth_ml=UNDEFINED if cases == "volumes" else None,
     )
     cell = MatrixCell.model_construct(model="m", set="s", domain="external", figures=told, region="tumour")

@@ -72,7 +72,7 @@ def test_a_model_that_arms_start_from_is_named_without_its_place(
     entries = [arm(tmp_path, name, None, 10) for name in ("one", "two")]
     for entry in entries:
         place = f"/home/someone/{entry.name}/begun"
-        Config(model={"start_from": place}).save(entry.runs[0] / "config.toml")
+        Config.model_validate({"model": {"start_from": place}}).save(entry.runs[0] / "config.toml")
         write_environment(entry.runs[0], {"initialisation": place})
     found = ranked(entries)
     assert headings(found) == ["From begun", "From begun"]  # two models of one name are not pooled

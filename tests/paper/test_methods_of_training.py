@@ -33,11 +33,11 @@ def of_augmentation(**values: Any) -> str:
 
 
 def of_loss(**values: Any) -> str:
-    return " ".join(describe_loss(Config(loss=values, model={"options": {"presence": True}})))
+    return " ".join(describe_loss(Config.model_validate({"loss": values, "model": {"options": {"presence": True}}})))
 
 
 def of_schedule(**values: Any) -> str:
-    return " ".join(describe_training(Study(SUMMARY, Config(train=values))))
+    return " ".join(describe_training(Study(SUMMARY, Config.model_validate({"train": values}))))
 
 
 @pytest.mark.parametrize("field", AugmentConfig.model_fields)
@@ -81,7 +81,7 @@ def test_presence_is_told_of_networks_that_tell_it() -> None:
 
 
 def test_one_cycle_is_described_as_it_is() -> None:
-    settings = Config(train={"schedule": "one_cycle", "learning_rate": 1}).train
+    settings = Config.model_validate({"train": {"schedule": "one_cycle", "learning_rate": 1}}).train
     assert [learning_rate(settings, step, 1000) for step in (0, 300)] == [0.04, 1]
     assert learning_rate(settings, 999, 1000) == pytest.approx(1e-4, rel=0.1)
     assert ONE_CYCLE in of_schedule(schedule="one_cycle")

@@ -79,7 +79,8 @@ def test_tables_by_attributes_lose_none_and_mix_none(tmp_path: Path) -> None:
 
 
 def test_limits_are_two_columns_whether_they_are_known_or_not() -> None:
-    unknown, known = {"group": "a", "dice": 0.5, "ci95": None}, {"group": "b", "dice": 0.5, "ci95": [0.4, 0.6]}
+    unknown: Row = {"group": "a", "dice": 0.5, "ci95": None}
+    known: Row = {"group": "b", "dice": 0.5, "ci95": [0.4, 0.6]}
     columns = ["group", "dice", "ci95_low", "ci95_high"]
     assert [rows_of(rows)[0] for rows in ([unknown], [known], [unknown, known])] == [columns] * 3
     assert rows_of([unknown])[1] == [{"group": "a", "dice": 0.5, "ci95_low": None, "ci95_high": None}]

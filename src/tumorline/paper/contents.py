@@ -1,6 +1,6 @@
 """The charts and tables of a folder of results, by the kind of the folder."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tumorline.evaluation.tables import read_rows
@@ -24,7 +24,7 @@ from tumorline.paper.parts import (
 from tumorline.paper.study import Study, count_parts
 from tumorline.paper.tables import Cell, Column, Table
 from tumorline.report.page import page_content
-from tumorline.results import Figure, GroupSummary, Metrics, RegionSummary, Summary
+from tumorline.results import Figure, GroupSummary, Metrics, Summary
 from tumorline.wording import in_words
 
 FIGURES = (
@@ -101,18 +101,21 @@ def _figure_rows(summary: Summary, region: str, metrics: Metrics) -> Iterator[di
 
 def _groupings(summary: Summary) -> Iterator[tuple[str, str, Rows]]:
     """Name, caption and rows of each way in which the cases are grouped."""
-    yield "by-class", "Figures by class", _rows_of_groups(summary, lambda metrics: metrics.by_class)
-    yield "by-size", "Figures by thirds of the true size", _rows_of_groups(summary, lambda metrics: metrics.by_size)
-    for name in dict.fromkeys(name for metrics in summary.regions.values() for name in metrics.by_attribute):
-        rows = _rows_of_groups(summary, lambda metrics, name=name: metrics.by_attribute.get(name, {}))
-        yield f"by-{name}", f"Figures by {in_words(name)}, which the source states", rows
+    regions = summary.regions
+    classes = {region: metrics.by_class for region, metrics in regions.items()}
+    yield "by-class", "Figures by class", _rows_of_groups(classes)
+    sizes = {region: metrics.by_size for region, metrics in regions.items()}
+    yield "by-size", "Figures by thirds of the true size", _rows_of_groups(sizes)
+    for name in dict.fromkeys(name for metrics in regions.values() for name in metrics.by_attribute):
+        groups = {region: metrics.by_attribute.get(name, {}) for region, metrics in regions.items()}
+        yield f"by-{name}", f"Figures by {in_words(name)}, which the source states", _rows_of_groups(groups)
 
 
-def _rows_of_groups(summary: Summary, groups_of: Callable[[RegionSummary], Mapping[str, GroupSummary]]) -> Rows:
+def _rows_of_groups(regions: Mapping[str, Mapping[str, GroupSummary]]) -> Rows:
     return [
         {"region": in_words(region), "group": key, **group_row(group)}
-        for region, metrics in summary.regions.items()
-        for key, group in groups_of(metrics).items()
+        for region, groups in regions.items()
+        for key, group in groups.items()
     ]
 
 
