@@ -13,9 +13,13 @@ from tests.conftest import PairFolder, blob
 from tests.sources import save_volume
 from tumorline.audit import describe
 from tumorline.cli import app
+from tumorline.cross_dataset import _sentence
 from tumorline.errors import UserError
 from tumorline.files import read_csv
 from tumorline.geometry.symmetry import TRANSFORMS, transformed
+from tumorline.metrics.figure import UNDEFINED
+from tumorline.results import Metrics
+from tumorline.results.compared import MatrixCell
 from tumorline.source_spec import read_spec
 
 
@@ -73,6 +77,20 @@ def test_of_scans_the_matrix_counts_slices(tiny_run: Path, tmp_path: Path) -> No
     (row,) = read_csv(tmp_path / "out" / "matrix.csv")
     assert (row["images_free"], row["images_tumour"], row["images_found"]) == ("2", "6", str(cell["presence"]["found"]))
     assert f"<b>{row['images_free_drawn']} of 2</b>" in (tmp_path / "out" / "matrix.html").read_text()
+
+
+@pytest.mark.parametrize("cases", ["volumes", "slices"])
+def test_scans_without_a_tumour_are_not_called_slices(cases: str) -> None:
+    told = Metrics.model_construct(
+        dice=UNDEFINED,
+        lesions=None,
+        tumour_cases=0,
+        tumour_free_cases=4,
+        invented=1,
+        truth_ml=UNDEFINED if cases == "volumes" else None,
+    )
+    cell = MatrixCell.model_construct(model="m", set="s", domain="external", figures=told, region="tumour")
+    assert f"a tumour drawn in 1 of 4 {cases} without one" in str(_sentence(cell, [cell]))
 
 
 def test_a_cell_that_cannot_be_evaluated_says_why_and_the_others_go_on(

@@ -25,7 +25,7 @@ from tumorline.ensembles import _check_members, describe, mean_postprocessing
 from tumorline.errors import UserError
 from tumorline.inference.probability import to_probability
 from tumorline.model_file import read_info, save_model
-from tumorline.model_info import Architecture, InputSpec, KnownCases, ModelInfo
+from tumorline.model_info import Architecture, InputSpec, KnownCases, ModelInfo, TrainingSource
 from tumorline.models.ensemble import Ensemble
 from tumorline.network_file import load_network
 
@@ -208,6 +208,28 @@ def test_all_licences_and_attributions_are_named_once(tiny_run: Path) -> None:
     ]
     both = describe("both", others)
     assert (both.licence, both.data.attribution) == ("licence a; licence b", "by a; by b")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_terms_corrections_and_sources_are_those_of_all_members_in_any_order(tiny_run: Path, first: int) -> None:
+    info = read_info(tiny_run / "model.safetensors").model_copy(update={"licence": "terms of the plain one"})
+    sources = [TrainingSource(name="nc", licence="CC BY-NC 4.0", cases=4), TrainingSource(name="free", cases=3)]
+    told = {"forbids_commerce": ["nc"], "forbids_passing_on": ["mine"], "corrected": 2, "sources": sources}
+    bound = info.model_copy(update={"data": info.data.model_copy(update={"name": "several", **told})})
+    found = describe("both", [info, bound][:: 1 - 2 * first]).data
+    assert (found.forbids_commerce, found.forbids_passing_on, found.corrected) == (["nc"], ["mine"], 2)
+    assert {source.name: source.licence for source in found.sources} == {
+        **{"nc": "CC BY-NC 4.0", "free": ""},
+        info.data.name: "terms of the plain one",
+    }
+    assert len(found.sources) == 3
+    twice = describe("twice", [bound, bound]).data
+    assert (twice.corrected, twice.sources) == (2, sources)
+
+
+def test_members_that_state_no_terms_make_an_ensemble_that_states_none(tiny_run: Path) -> None:
+    info = read_info(tiny_run / "model.safetensors")
+    assert not {"forbids_commerce", "corrected", "sources"} & {*describe("both", [info, info]).data.stated()}
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,15 @@ def test_how_far_a_run_is(tmp_path: Path) -> None:
     assert state_of(tmp_path / "a") == "failed after epoch 2 of 3"
 
 
+def test_a_run_of_all_patients_is_finished_once_its_card_is_there(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "all", [0.1, 0.2, 0.3], "split.train=1", "model.threshold=0.5", "model.temperature=1")
+    assert state_of(run) == "trained, not tested"
+    (run / "MODEL_CARD.md").write_text("")
+    assert state_of(run) == "finished, all patients trained"
+    (found,) = list_runs(run)
+    assert found.dice is None
+
+
 def test_what_is_broken_is_said_and_the_others_are_listed(tmp_path: Path) -> None:
     make_run(tmp_path / "good", [0.5, 0.4])
     (make_run(tmp_path / "table", [0.5]) / "history.csv").write_text("epoch,validation_dice\n1,x\n")

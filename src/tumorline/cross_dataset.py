@@ -193,7 +193,8 @@ def _sentence(cell: MatrixCell, cells: Sequence[MatrixCell]) -> str | None:
     if (presence := cell.presence) and presence.free:
         phrases.append(f"a tumour drawn in {presence.false_positives} of {presence.free} slices without one")
     elif figures.tumour_free_cases:
-        phrases.append(f"a tumour drawn in {figures.invented} of {figures.tumour_free_cases} slices without one")
+        cases = "volumes" if figures.truth_ml else "slices"
+        phrases.append(f"a tumour drawn in {figures.invented} of {figures.tumour_free_cases} {cases} without one")
     if cell.orientation not in (None, "identity"):
         turn = str(cell.orientation).replace("_", " and ")
         phrases.append(f"its pictures lie another way round than in training ({turn} would turn them)")

@@ -8,9 +8,11 @@ from statistics import fmean
 from tumorline import environment
 from tumorline.config import RUN_NAME, Postprocessing
 from tumorline.data.splits.parts import PARTS
+from tumorline.data.terms import MARKS
 from tumorline.errors import UserError, require_extra
 from tumorline.file_names import CONFIG_NAME
 from tumorline.files import work_beside
+from tumorline.groups import grouped
 from tumorline.model_file import Weights, find_model, read_content, read_info, save_model
 from tumorline.model_info import (
     Architecture,
@@ -19,6 +21,7 @@ from tumorline.model_info import (
     ModelInfo,
     ModelMetrics,
     TrainingData,
+    TrainingSource,
     TrainingSplit,
     describe_points,
     one_or_list,
@@ -208,14 +211,44 @@ def _union(members: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, list[str
 
 
 def _data(infos: Sequence[ModelInfo], known_cases: KnownCases) -> TrainingData:
+    """What all were trained on: what forbids something of one member, or of one source, forbids it of the whole."""
     data = [info.data for info in infos]
+    more: dict[str, object] = {
+        **{key: list(dict.fromkeys(name for each in data for name in getattr(each, key))) for key in MARKS},
+        "corrected": _count_corrected(data),
+        "sources": _sources(infos) if any(each.sources for each in data) else [],
+    }
     return data[0].model_copy(
         update={
             "name": _distinct(each.name for each in data),
             "simulated": all(each.simulated for each in data),
             "cases": sum(_count_cases(infos, known_cases).values()),
             "attribution": _distinct(each.attribution for each in data),
+            **{key: value for key, value in more.items() if value},
         }
+    )
+
+
+def _count_corrected(data: Sequence[TrainingData]) -> int:
+    """The corrected masks of each set, as the member has them that has most of them."""
+    by_name = grouped(data, lambda each: each.name)
+    return sum(max(each.corrected for each in members) for members in by_name.values())
+
+
+def _sources(infos: Sequence[ModelInfo]) -> list[TrainingSource]:
+    """Of all members, each with its terms once; a member of one source has that."""
+    listed = [source for info in infos for source in info.data.sources or [_only_source(info)]]
+    alike = grouped(listed, lambda source: (source.name, source.licence, source.attribution)).values()
+    return [max(sources, key=lambda source: (source.patients_unknown, source.cases)) for sources in alike]
+
+
+def _only_source(info: ModelInfo) -> TrainingSource:
+    return TrainingSource(
+        name=info.data.name,
+        licence=info.licence,
+        attribution=info.data.attribution,
+        cases=info.data.cases,
+        patients_unknown=info.split.patients_unknown,
     )
 
 

@@ -6,7 +6,7 @@ from math import isfinite
 from pathlib import Path
 
 from tumorline.begun import note_begun
-from tumorline.config import Config, load_config
+from tumorline.config import Config, bare_name, load_config
 from tumorline.errors import UserError
 from tumorline.file_names import CONFIG_NAME, ENVIRONMENT_NAME, HISTORY_NAME, REPORT_NAME, SPLIT_NAME
 from tumorline.files import JsonObject
@@ -74,9 +74,9 @@ def read_split(run: Path) -> list[dict[str, str]]:
 
 
 def read_environment(run: Path) -> JsonObject:
-    """What the run was trained with."""
+    """What the run was trained with; older runs wrote the place of the model that they started from."""
     environment: JsonObject = read_own_json(run / ENVIRONMENT_NAME, Environment, TRAIN_AGAIN)
-    return environment
+    return {**environment, "initialisation": bare_name(environment["initialisation"])}
 
 
 def region_column(region: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tumorline.config import Config
 from tumorline.errors import UserError
-from tumorline.file_names import CONFIG_NAME, HISTORY_NAME, LOG_NAME, REPORT_NAME, STATE_NAME, SUMMARY_NAME
+from tumorline.file_names import CARD_NAME, CONFIG_NAME, HISTORY_NAME, LOG_NAME, REPORT_NAME, STATE_NAME, SUMMARY_NAME
 from tumorline.files import JsonObject, is_at_work
 from tumorline.output.journal import read_journal
 from tumorline.results import Summary, mean_dice_over_regions, read_summary
@@ -97,12 +97,20 @@ def _state(run: Path, config: Config, history: Sequence[Mapping[str, str]]) -> s
     if is_at_work(run):
         return f"running, {where} done" if done else "running, first epoch"
     if done >= config.train.epochs or is_out_of_patience(config.train.patience, history):
-        return "finished" if (run / SUMMARY_NAME).is_file() else "trained, not tested"
+        return _end(run, config)
     if _last_line(run / LOG_NAME)[20:].startswith("error: "):
         return f"failed after {where}" if done else "failed in the first epoch"
     if done:
         return f"stopped at {where}"
     return "stopped in the first epoch" if (run / STATE_NAME).is_file() else "begun, nothing saved"
+
+
+def _end(run: Path, config: Config) -> str:
+    """Of what was trained; where nobody is left to test, the card is written last."""
+    if (run / SUMMARY_NAME).is_file():
+        return "finished"
+    on_all = config.split.trains_on_all and (run / CARD_NAME).is_file()
+    return "finished, all patients trained" if on_all else "trained, not tested"
 
 
 def _figure(summary: Summary | None) -> tuple[float | None, tuple[float, float] | None]:

@@ -21,6 +21,11 @@ def in_words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def percent(share: float) -> str:
+    """`15%` of 0.15, `0.5%` of 0.005: with the digits that somebody gave."""
+    return f"{100 * share:.6g}%"
+
+
 def short_p(p: float) -> str:
     """The p of a test to two digits, more where they would put it on the other side of `LEVEL`; it never says 0."""
     if p < LEAST_P:

@@ -11,9 +11,10 @@ pytest.importorskip("torch")
 from tests.benchmarking.conftest import write_plan
 from tests.conftest import PairFolder, Program
 from tumorline.benchmarking import hours
-from tumorline.benchmarking.hours import count_hours, pace_key
+from tumorline.benchmarking.hours import ArmHours, count_hours, pace_key
 from tumorline.benchmarking.plan import arms, candidates
 from tumorline.benchmarking.plan_file import read_plan
+from tumorline.cli.training import print_hours
 from tumorline.errors import UserError
 from tumorline.training.pace import Pace
 
@@ -65,6 +66,20 @@ def test_hours_are_those_of_all_cells_the_slowest_taken_for_the_best(
     assert (unknown.hours, unknown.reason) == (None, "no weights")
     monkeypatch.setattr(hours, "measure_pace", None)
     assert count_hours(plan, [arms(plan)[0]], tmp_path / "out", lambda text: None)[0].images_per_second == 4.0, "kept"
+
+
+def test_arms_without_a_pace_are_named_beside_the_sum(capsys: pytest.CaptureFixture[str]) -> None:
+    found = [ArmHours("unet", 2, 4.0, 30.0, 1.0), ArmHours("mednext", 2, None, None, None, "no weights")]
+    print_hours(found, as_json=False)
+    assert (
+        "about 1.0 hours in all, one cell at a time, without mednext, whose pace is not known"
+        in capsys.readouterr().out
+    )
+    print_hours(found, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["hours"], told["without_pace"]) == (1.0, ["mednext"])
+    print_hours(found[:1], as_json=False)
+    assert "one cell at a time\n" in capsys.readouterr().out
 
 
 def test_a_pace_depends_on_network_and_size_and_not_on_seed_or_length(tmp_path: Path) -> None:

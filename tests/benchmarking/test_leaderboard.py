@@ -10,6 +10,7 @@ from tests.report.evaluated import REGIONS, evaluated
 from tumorline.benchmarking import leaderboard
 from tumorline.benchmarking.leaderboard import Entry
 from tumorline.cli.shown_results import leaderboard_row
+from tumorline.config import Config
 from tumorline.report.benchmark import differences, headings, write_leaderboard
 from tumorline.results.compared import Leaderboard
 
@@ -33,8 +34,13 @@ def arm(folder: Path, name: str, lost: int | None, speed: int) -> Entry:
 
 
 def write_training(run: Path, environment: dict[str, object]) -> None:
-    (run / "environment.json").write_text(json.dumps(ENVIRONMENT | environment))
+    Config().save(run / "config.toml")
+    write_environment(run, environment)
     (run / "history.csv").write_text("epoch,validation_dice,images_per_second\n1,0.5,20\n")
+
+
+def write_environment(run: Path, environment: dict[str, object]) -> None:
+    (run / "environment.json").write_text(json.dumps(ENVIRONMENT | environment))
 
 
 @pytest.fixture
@@ -57,6 +63,24 @@ def ranked(entries: list[Entry]) -> Leaderboard:
         groups=leaderboard.rank(entries, "whole"),
         unmeasured=[],
     )
+
+
+def test_a_model_that_arms_start_from_is_named_without_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaderboard, "images_per_second", lambda _: {})
+    entries = [arm(tmp_path, name, None, 10) for name in ("one", "two")]
+    for entry in entries:
+        place = f"/home/someone/{entry.name}/begun"
+        Config.model_validate({"model": {"start_from": place}}).save(entry.runs[0] / "config.toml")
+        write_environment(entry.runs[0], {"initialisation": place})
+    found = ranked(entries)
+    assert headings(found) == ["From begun", "From begun"]  # two models of one name are not pooled
+    assert {row.initialisation for row in found.rows} == {"begun"}
+    assert "someone" not in json.dumps(found.to_json())
+    old = found.to_json()
+    old["groups"][0]["initialisation"] = "C:\\Users\\someone\\begun"
+    assert headings(Leaderboard.model_validate(old))[0] == "From begun"
 
 
 def test_arms_are_ranked_by_the_mean_over_regions(result: Leaderboard) -> None:

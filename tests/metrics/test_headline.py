@@ -9,10 +9,9 @@ from tumorline.cli.shown_results import _headline_lines
 from tumorline.cross_dataset import COLUMNS, _matrix_figures
 from tumorline.evaluation.summary import region_figures
 from tumorline.metrics.case import score_case
-from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives
+from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives, name_figure, short_names
 from tumorline.metrics.summary import Row
 from tumorline.paper.parts import GROUP
-from tumorline.report.comparison import NAMES
 from tumorline.results import Lesions, Metrics, Summary
 
 SUMMARY = Summary.model_construct(
@@ -74,5 +73,12 @@ def test_a_ratio_of_sizes_says_whether_it_is_the_mean_or_the_median() -> None:
     cells = _matrix_figures(figures)
     assert (cells["volume_ratio"], cells["volume_ratio_median"]) == (2, 1)
     assert {"volume_ratio", "volume_ratio_median"} <= {*COLUMNS}
-    assert NAMES["volume_ratio"] == "mean area ratio"
+    assert [short_names(of_volumes)["volume_ratio"] for of_volumes in (False, True)] == [
+        *("mean area ratio", "mean volume ratio")
+    ]
     assert "mean size ratio" in [column.heading for column in GROUP]
+
+
+def test_figures_are_called_by_what_they_are_of() -> None:
+    assert [name_figure("accuracy", of_volumes) for of_volumes in (False, True)] == ["pixel accuracy", "voxel accuracy"]
+    assert name_figure("precision", True) == "precision"

@@ -27,6 +27,7 @@ from tumorline.paper.methods import describe_methods
 from tumorline.paper.references import all_references
 from tumorline.paper.study import Study, read_study
 from tumorline.paper.training_methods import describe_training
+from tumorline.report import write_report
 from tumorline.results import ResultWarning, WarningCode, read_summary
 from tumorline.results.compared import Matrix, MatrixCell
 
@@ -52,6 +53,9 @@ def test_each_chart_of_the_page_is_there_as_svg_and_pdf(tiny_run: Path, kit: Pat
     assert len(figures) == len(shown) >= 10
     assert figures == sorted(path.stem for path in (kit / "figures").glob("*.pdf"))
     assert {"training-loss", "tumour-by_class", "tumour-confidence"} <= {*figures}
+    captions = re.findall(r"\\caption\{(.*)\}", (kit / "paper.tex").read_text())
+    assert len(captions) == len(figures)
+    assert all(caption.endswith(".") for caption in captions)
 
 
 def test_a_figure_needs_no_style_sheet_and_has_its_legend(kit: Path) -> None:
@@ -153,7 +157,11 @@ def test_several_regions_have_figures_and_rows_of_their_own(tmp_path: Path) -> N
         "tumour core",
         "enhancing tumour",
     }
-    assert "true volume, ml" in (kit / "tables" / "figures.tex").read_text()
+    figures = (kit / "tables" / "figures.tex").read_text()
+    assert "true volume, ml" in figures
+    assert "voxel accuracy" in figures
+    page = (write_report(found.folder)).read_text()
+    assert ("<td>voxel accuracy</td>" in page, "pixel accuracy" in page) == (True, False)
 
 
 def test_a_comparison_has_its_differences_and_its_test(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tumorline.report import benchmark
 from tumorline.report.benchmark import differences, findings, whose_differences
 from tumorline.results.compared import ComparedPair, Leaderboard, LeaderboardGroup, LongerTraining, PairDifference
 
@@ -49,6 +50,14 @@ def test_the_table_of_differences_is_of_the_reference_alone_and_each_value_has_i
         "B": {"Dice": "+0.200 (+0.100 to +0.300), p = 1", "HD95": "-3.0 (-3.1 to -2.9), p = 1"},
     }
     assert "C minus D: Dice +0.400 (+0.300 to +0.500), p = 1: within noise" in findings(RESULT)
+
+
+def test_the_ratio_of_volumes_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = [group("scratch", pair("A", "ref", "volume_ratio", 0.1))]
+    result = RESULT.model_copy(update={"groups": groups})
+    assert [*differences(result)["A"]] == ["mean area ratio"]
+    monkeypatch.setattr(benchmark, "are_of_volumes", lambda _: True)
+    assert [*differences(result)["A"]] == ["mean volume ratio"]
 
 
 def test_without_a_reference_there_is_no_table() -> None:

@@ -13,6 +13,8 @@ from tumorline.data.sample import Sample
 from tumorline.errors import UserError
 from tumorline.evaluation.tables import read_rows
 from tumorline.geometry.grid import Grid
+from tumorline.paper.study import read_study
+from tumorline.paper.training_methods import describe_network
 from tumorline.report import write_report
 from tumorline.report.cases import Scored, choose, scored_cases
 from tumorline.run import render_report
@@ -127,6 +129,15 @@ def test_of_other_data_the_page_says_how_the_models_own_were_split(run: Path) ->
     text = page(run)
     assert "Other data than the model's own.  " in text.replace("</p>", " ")
     assert "in two parts" not in text
+
+
+def test_a_model_that_an_older_run_started_from_is_named_without_its_place(run: Path) -> None:
+    path = run / "environment.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"initialisation": "/home/someone/runs/begun"}))
+    text = page(run)
+    assert "begun" in text
+    assert "someone" not in text
+    assert "Its weights began from begun." in " ".join(describe_network(read_study(run)))
 
 
 def test_the_page_counts_the_sources_of_its_cases(run: Path) -> None:

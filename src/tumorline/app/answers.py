@@ -181,7 +181,7 @@ def _sizes(row: Record, region: str, prefix: str = "") -> Record:
 
 def _as_row(case: Record) -> Record:
     """A case in one line of a table."""
-    row = {key: value for key, value in case.items() if key not in ("files", "regions", "inputs", "left_out")}
+    row = {key: value for key, value in case.items() if key not in ("files", "regions", "inputs")}
     by_region = {f"{figures['region']}_{unit}": figures[unit] for figures in case["regions"] for unit in UNITS}
     names = dict.fromkeys(KINDS, "") | {file["kind"]: file["name"] for file in case["files"]}
     return {**row, **by_region, **names, "inputs": "; ".join(case["inputs"])}

@@ -1,6 +1,5 @@
 """Models, losses, variants, seeds and folds under one budget: independent cells, gone on with, one leaderboard."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
@@ -43,6 +42,7 @@ from tumorline.report.benchmark import write_leaderboard
 from tumorline.results.compared import Leaderboard, Unmeasured
 from tumorline.run_folder import best_validation_dice, is_finished, save_config
 from tumorline.user_folders import home_folder
+from tumorline.work_ahead import count_cores
 
 __all__ = ["NAMES", "Benchmark", "local", "on_ray", "read_plan"]
 
@@ -60,7 +60,7 @@ class Benchmark:
         """`command` is what carries it out, for the arms that could not be measured here."""
         self.plan, self.output, self.notify, self.command = plan, output, notify, command
         self.processes = processes
-        self.threads = max(1, (os.cpu_count() or 1) // processes)
+        self.threads = max(1, count_cores() // processes)
 
     def run(self, execute: Executor, only: Sequence[str] = ()) -> Leaderboard:
         """Carry out what is not finished and gather all that is; returns the content of `leaderboard.json`.

@@ -49,7 +49,8 @@ class Entry:
 
     @property
     def initialisation(self) -> str:
-        return str(self.environments[0]["initialisation"])
+        """With the place of a model that it started from: two of one name are two."""
+        return read_config(self.runs[0]).model.start_from or str(self.environments[0]["initialisation"])
 
     @cached_property
     def environments(self) -> list[dict[str, Any]]:

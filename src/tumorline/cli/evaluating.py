@@ -1,6 +1,5 @@
 """Commands that score: evaluate, compare, report."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -74,6 +73,7 @@ def evaluate(
     require_computing(precision, runtime)
     from tumorline import api
     from tumorline.source_spec import read_spec
+    from tumorline.work_ahead import count_cores
 
     how = api.EvaluationOptions(
         output=output,
@@ -83,7 +83,7 @@ def evaluate(
         trust_paths=trust_paths,
         stress=stress,
         tta=tta,
-        processes=os.cpu_count() or 1,
+        processes=count_cores(),
         progress=counter("evaluating"),
         subsets=subsets,
         precision=precision,

@@ -14,6 +14,8 @@ from tumorline.metrics.headline import (
     count_false_lesions,
     count_false_positives,
     count_volumes,
+    name_figure,
+    size_name,
     tell_lost,
     tell_presence,
 )
@@ -85,11 +87,11 @@ def _headline_lines(figures: "Metrics") -> "Iterator[str]":
     yield _detected(figures.hd95_detected)
     if figures.truth_ml:
         yield count_volumes(figures)
-    size = "volume" if figures.truth_ml else "area"
+    of_volumes = bool(figures.truth_ml)
     mean, median = (format_number(value, 2) for value in (figures.volume_ratio.mean, figures.volume_ratio.median))
-    yield f"predicted / true {size}, mean by patient {mean}, median {median}"
+    yield f"predicted / true {size_name(of_volumes)}, mean by patient {mean}, median {median}"
     accuracy, background = figures.accuracy.mean, figures.accuracy_background.mean
-    right = f"{'voxel' if figures.truth_ml else 'pixel'} accuracy {format_number(accuracy, 4)}"
+    right = f"{name_figure('accuracy', of_volumes)} {format_number(accuracy, 4)}"
     yield f"{right}; all background reaches {format_number(background, 4)} with Dice 0"
 
 

@@ -34,6 +34,7 @@ from tumorline.file_names import (
     SUMMARY_NAME,
 )
 from tumorline.signals import stopped_by_signals
+from tumorline.wording import some_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -209,11 +210,13 @@ def benchmark(
 
 def print_hours(found: "Sequence[ArmHours]", as_json: bool) -> None:
     total = sum(arm.hours or 0.0 for arm in found)
+    without_pace = [arm.name for arm in found if arm.hours is None]
     if as_json:
-        print_json({"arms": [arm.row() for arm in found], "hours": round(total, 2)})
+        print_json({"arms": [arm.row() for arm in found], "hours": round(total, 2), "without_pace": without_pace})
         return
     print_table([arm.row() for arm in found])
-    say(f"about {total:.1f} hours in all, one cell at a time")
+    left_out = f", without {some_of(without_pace)}, whose pace is not known" if without_pace else ""
+    say(f"about {total:.1f} hours in all, one cell at a time{left_out}")
 
 
 def tune(

@@ -10,6 +10,7 @@ from tumorline.config.run import (
     AFTER_TRAINING,
     DECIDED_LATER,
     Config,
+    bare_name,
     is_after_training,
     same_training,
     with_bare_names,
@@ -26,12 +27,14 @@ from tumorline.config.section import (
     Spacing,
 )
 from tumorline.config.split import SplitConfig
-from tumorline.config.train import LOGGERS, TrainConfig
+from tumorline.config.train import CYCLE_END, CYCLE_START, LOGGERS, TrainConfig
 
 __all__ = [
     "ABSENT",
     "AFTER_TRAINING",
     "COARSEST_MM",
+    "CYCLE_END",
+    "CYCLE_START",
     "DECIDED_LATER",
     "FINEST_MM",
     "LOGGERS",
@@ -58,6 +61,7 @@ __all__ = [
     "SplitConfig",
     "TrainConfig",
     "apply_override",
+    "bare_name",
     "explain",
     "is_after_training",
     "load_config",

@@ -165,5 +165,10 @@ def with_bare_names(values: Mapping[str, object]) -> TomlTable:
     bare: TomlTable = copy.deepcopy({**values})
     for section, key in READ_BESIDE_DATA:
         if text := bare.get(section, {}).get(key):
-            bare[section][key] = re.split(r"[\\/]", text.rstrip("\\/"))[-1]
+            bare[section][key] = bare_name(text)
     return bare
+
+
+def bare_name(path: str) -> str:
+    """The name of a file, folder or model, without the place where it lies."""
+    return re.split(r"[\\/]", path.rstrip("\\/"))[-1]

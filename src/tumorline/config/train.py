@@ -12,6 +12,9 @@ from tumorline.errors import did_you_mean
 ONE_CYCLE_RISE = 0.3
 """Share of the steps over which the one-cycle schedule rises where `warmup` is not given."""
 
+CYCLE_START, CYCLE_END = 1 / 25, 1e-4
+"""Where one cycle begins and ends, as shares of its highest rate."""
+
 LOGGERS = {"tensorboard": "TensorBoard", "mlflow": "MLflow"}
 """Callbacks that come with the package: names, each with its class."""
 

@@ -27,7 +27,7 @@ FIGURE_NAMES = {
     "signed_offset": "offset of the boundary, outside positive",
     "volume_ratio": "predicted / true size",
     "lesion_dice": "lesion-wise Dice",
-    "accuracy": "pixel accuracy",
+    "accuracy": "{dot} accuracy",
     "truth_ml": "true volume, ml",
     "predicted_ml": "predicted volume, ml",
     "volume_error_ml": "volume error, ml",
@@ -37,10 +37,32 @@ FIGURE_NAMES = {
     "brats2023_lesion_hd95": "lesion-wise HD95, as BraTS 2023",
 }
 """How figures are called whose key says it badly."""
+SHORT_NAMES = {
+    "dice": "Dice",
+    "nsd": "NSD",
+    "hd95": "HD95",
+    "hd95_detected": "HD95 detected",
+    "signed_offset": "boundary offset",
+    "volume_ratio": "mean {size} ratio",
+    "volume_error_absolute_ml": "absolute error, ml",
+}
+"""How those that are compared are called where there is room for little."""
 
 
-def name_figure(key: str) -> str:
-    return FIGURE_NAMES.get(key, in_words(key))
+def name_figure(key: str, of_volumes: bool) -> str:
+    return _of_kind(FIGURE_NAMES[key], of_volumes) if key in FIGURE_NAMES else in_words(key)
+
+
+def short_names(of_volumes: bool) -> dict[str, str]:
+    return {key: _of_kind(name, of_volumes) for key, name in SHORT_NAMES.items()}
+
+
+def _of_kind(name: str, of_volumes: bool) -> str:
+    return name.format(dot="voxel" if of_volumes else "pixel", size=size_name(of_volumes))
+
+
+def size_name(of_volumes: bool) -> str:
+    return "volume" if of_volumes else "area"
 
 
 def count_cases(summary: "Summary") -> str:

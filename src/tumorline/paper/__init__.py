@@ -1,13 +1,13 @@
 """What a paper needs of a folder of results: figures, tables, methods, references. It never replaces a user's file."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 from tumorline.errors import UserError, require_extra
 from tumorline.file_names import COMPARISON_NAME, LEADERBOARD_NAME, MATRIX_NAME, SUMMARY_NAME
-from tumorline.files import fit_file_name, write_bytes, write_csv, write_text
+from tumorline.files import write_bytes, write_csv, write_text
 from tumorline.output.folder import open_output
 from tumorline.output.journal import hash_settings, read_journal
 from tumorline.output.place import refuse_inputs_in
@@ -23,7 +23,7 @@ from tumorline.paper.parts import Contents
 from tumorline.paper.pdf import to_pdf
 from tumorline.paper.references import select_references
 from tumorline.paper.study import read_study
-from tumorline.paper.tables import Table, label_of
+from tumorline.paper.tables import Table, labels_of
 
 COMPARED: Mapping[str, Callable[[Path], Contents]] = {
     COMPARISON_NAME: contents_of_comparison,
@@ -71,34 +71,34 @@ def _read(folder: Path) -> Contents:
 
 
 def _write(contents: Contents, output: Path) -> None:
-    names = list(_write_figures(contents, output / "figures"))
-    for table in contents.tables:
-        _write_table(table, output / "tables")
+    figures = _write_figures(contents, output / "figures")
+    tables = _write_tables(contents.tables, output / "tables")
     methods = "".join(f"**{paragraph.heading}.** {paragraph.text}\n\n" for paragraph in contents.methods)
     write_text(output / "methods.md", methods)
     write_text(output / "methods.tex", "".join(map(_paragraph, contents.methods)))
     write_csv(output / "claim.csv", ITEM_COLUMNS, answer_items(contents.methods))
     write_text(output / "references.bib", select_references(cited_keys(methods)))
-    write_text(output / "paper.tex", _paper(contents, names))
+    write_text(output / "paper.tex", _paper(contents.title, tables, figures))
 
 
-def _write_figures(contents: Contents, folder: Path) -> Iterator[str]:
-    """Write each chart as SVG and PDF; their names, numbered where two are called alike."""
-    counts: Counter[str] = Counter()
-    for chart_name, chart in charts_in(contents.charts):
-        stem = fit_file_name(label_of(chart_name), "")
-        counts[stem] += 1
-        name = stem if counts[stem] == 1 else f"{stem}-{counts[stem]}"
-        drawing = portable(chart)
+def _write_figures(contents: Contents, folder: Path) -> dict[str, str]:
+    """Write each chart as SVG and PDF; their names with their captions."""
+    found = list(charts_in(contents.charts))
+    names = labels_of(chart.name for chart in found)
+    for name, chart in zip(names, found, strict=True):
+        drawing = portable(chart.drawn)
         write_text(folder / f"{name}.svg", to_text(drawing))
         write_bytes(folder / f"{name}.pdf", to_pdf(drawing))
-        yield name
+    return dict(zip(names, map(caption_of, found), strict=True))
 
 
-def _write_table(table: Table, folder: Path) -> None:
-    stem = fit_file_name(label_of(table.name), "")
-    write_csv(folder / f"{stem}.csv", *table.for_csv())
-    write_text(folder / f"{stem}.tex", table.to_latex())
+def _write_tables(tables: Sequence[Table], folder: Path) -> list[str]:
+    """Write each table as CSV and LaTeX; their names."""
+    names = labels_of(table.name for table in tables)
+    for name, table in zip(names, tables, strict=True):
+        write_csv(folder / f"{name}.csv", *table.for_csv())
+        write_text(folder / f"{name}.tex", replace(table, name=name).to_latex())
+    return names
 
 
 def _paragraph(paragraph: Paragraph) -> str:
@@ -110,17 +110,16 @@ def _in_pages(figures: Sequence[str]) -> str:
     return "\n\\clearpage\n".join("".join(page) for page in pages)
 
 
-def _paper(contents: Contents, figures: Sequence[str]) -> str:
+def _paper(title: str, tables: Sequence[str], figures: Mapping[str, str]) -> str:
     """A document that takes in all that was written, to be compiled as it is or taken apart."""
-    tables = [fit_file_name(label_of(table.name), "") for table in contents.tables]
     shown = (
         f"\\begin{{figure}}[htbp]\n\\centering\n\\includegraphics[width=0.75\\linewidth]{{figures/{name}.pdf}}\n"
-        f"\\caption{{{for_latex(caption_of(name))}}}\n\\label{{fig:{name}}}\n\\end{{figure}}\n"
-        for name in figures
+        f"\\caption{{{for_latex(caption)}}}\n\\label{{fig:{name}}}\n\\end{{figure}}\n"
+        for name, caption in figures.items()
     )
     template = resources.files("tumorline.paper").joinpath("paper.tex").read_text(encoding="utf-8")
     parts = {
-        "TITLE": for_latex(contents.title),
+        "TITLE": for_latex(title),
         "TABLES": "".join(f"\\input{{tables/{name}.tex}}\n" for name in tables),
         "FIGURES": _in_pages(list(shown)),
     }

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tumorline.metrics.headline import short_names
 from tumorline.metrics.summary import DISTANCES
 from tumorline.own_files import EVALUATE_AGAIN, read_own_model
 from tumorline.paper.compared_methods import describe_comparison, describe_leaderboard, describe_matrix
@@ -19,7 +20,7 @@ from tumorline.paper.parts import (
 )
 from tumorline.paper.tables import Cell, Column, Table
 from tumorline.report.benchmark import pareto_chart
-from tumorline.report.comparison import differences_chart, is_ranked, names_of
+from tumorline.report.comparison import are_of_volumes, differences_chart, is_ranked
 from tumorline.report.matrix import strip_charts
 from tumorline.results import RegionSummary
 from tumorline.results.compared import Comparison, Leaderboard, Matrix, MatrixCell
@@ -123,7 +124,8 @@ def _contender_table(result: Comparison, several: bool) -> Table:
 
 
 def _pair_table(result: Comparison, several: bool) -> Table:
-    names, unit = names_of(result), result.contenders[0].figures.hd95.unit
+    names = short_names(are_of_volumes(contender.figures for contender in result.contenders))
+    unit = result.contenders[0].figures.hd95.unit
     rows: Rows = [
         {
             "region": in_words(pair.region),

@@ -92,7 +92,7 @@ def _figure_rows(summary: Summary, region: str, metrics: Metrics) -> Iterator[di
         unit = f", {figure.unit}" if figure.unit else ""
         yield {
             "region": in_words(region),
-            "figure": name_figure(name) + unit,
+            "figure": name_figure(name, bool(metrics.truth_ml)) + unit,
             **chosen(figure, "mean", "ci95", "median", "mean_over_cases", "patients"),
             "validation": validation_figure.mean if validation_figure else None,
             "digits": 1 if figure.unit else 3,
@@ -101,25 +101,28 @@ def _figure_rows(summary: Summary, region: str, metrics: Metrics) -> Iterator[di
 
 def _groupings(summary: Summary) -> Iterator[tuple[str, str, Rows]]:
     """Name, caption and rows of each way in which the cases are grouped."""
-    attributes = dict.fromkeys(name for metrics in summary.regions.values() for name in metrics.by_attribute)
-    groupings = [("by-class", "Figures by class"), ("by-size", "Figures by thirds of the true size")]
-    groupings += [(f"by-{name}", f"Figures by {name}") for name in attributes]
-    for name, caption in groupings:
-        rows = []
-        for region, metrics in summary.regions.items():
-            groups_by_name: dict[str, Mapping[str, GroupSummary]] = {
-                "by-class": metrics.by_class,
-                "by-size": {**metrics.by_size},
-            }
-            groups = groups_by_name.get(name) or metrics.by_attribute.get(name[3:], {})
-            rows += [{"region": in_words(region), "group": key, **group_row(group)} for key, group in groups.items()]
-        yield name, caption, rows
+    regions = summary.regions
+    classes = {region: metrics.by_class for region, metrics in regions.items()}
+    yield "by-class", "Figures by class", _rows_of_groups(classes)
+    sizes = {region: metrics.by_size for region, metrics in regions.items()}
+    yield "by-size", "Figures by thirds of the true size", _rows_of_groups(sizes)
+    for name in dict.fromkeys(name for metrics in regions.values() for name in metrics.by_attribute):
+        groups = {region: metrics.by_attribute.get(name, {}) for region, metrics in regions.items()}
+        yield f"by-{name}", f"Figures by {in_words(name)}, which the source states", _rows_of_groups(groups)
+
+
+def _rows_of_groups(regions: Mapping[str, Mapping[str, GroupSummary]]) -> Rows:
+    return [
+        {"region": in_words(region), "group": key, **group_row(group)}
+        for region, groups in regions.items()
+        for key, group in groups.items()
+    ]
 
 
 def _baseline_table(summary: Summary, several: bool) -> Table:
     keys = ("dice", "ci95", "missed", "volume_ratio", "accuracy")
     rows = [
-        {"region": in_words(region), "answer": name_figure(name), **chosen(by_region[region], *keys)}
+        {"region": in_words(region), "answer": in_words(name), **chosen(by_region[region], *keys)}
         for name, by_region in summary.baselines.items()
         for region in summary.regions
     ]

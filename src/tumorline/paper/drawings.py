@@ -5,6 +5,7 @@ Their look is that of the page when it is printed: rules and colours are read fr
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from xml.etree import ElementTree
@@ -14,8 +15,10 @@ NAMESPACE = "http://www.w3.org/2000/svg"
 FONTS = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 LETTER, LEGEND_ROW, LEGEND_GAP = 6.1, 20.0, 34.0
 """Of a legend: width of a letter, height of a row, and what stands between two names."""
-UNNAMED = ("regions", "chart", "panels")
+UNNAMED = ("chart", "panels")
 """Keys of a page's content that say nothing of the charts below them."""
+OF_REGIONS = "regions"
+"""The key of a page's content below which the charts of each region are."""
 BESIDE = 10.0
 """White beside the drawing, for what reaches out of the chart."""
 
@@ -48,18 +51,33 @@ def is_chart(text: object) -> bool:
     return isinstance(text, str) and text.lstrip().startswith("<svg")
 
 
-def charts_in(content: object, name: str = "") -> Iterator[tuple[str, str]]:
-    """The charts of a page's content with their names, which say where they stand in it."""
+@dataclass(frozen=True)
+class FoundChart:
+    """A chart of a page's content."""
+
+    names: tuple[str, ...]
+    """Where it stands in the content, from the outermost on: (regions, tumour, by_class)."""
+    unit: str
+    """Of what it shows the change of; empty where it states none."""
+    drawn: str
+
+    @property
+    def name(self) -> str:
+        return "-".join(self.names[self.names[0] == OF_REGIONS :])
+
+
+def charts_in(content: object, names: tuple[str, ...] = (), unit: str = "") -> Iterator[FoundChart]:
+    """The charts of a page's content."""
     if is_chart(content):
-        yield name, str(content)
+        yield FoundChart(names, unit, str(content))
     elif isinstance(content, Mapping):
+        unit = str(content.get("unit", unit))
         for key, value in content.items():
-            part = "" if key in UNNAMED else str(key)
-            yield from charts_in(value, "-".join(filter(None, (name, part))))
+            yield from charts_in(value, names if key in UNNAMED else (*names, str(key)), unit)
     elif isinstance(content, list | tuple):
         for value in content:
             title = value.get("region") or value.get("title") if isinstance(value, Mapping) else None
-            yield from charts_in(value, "-".join(filter(None, (name, str(title or "")))))
+            yield from charts_in(value, (*names, str(title)) if title else names, unit)
 
 
 def _legend(names: list[str], chart: Element, width: float, bottom: float) -> tuple[list[Element], float]:

@@ -11,9 +11,9 @@ from tumorline.config import Config
 from tumorline.environment import versions
 from tumorline.metrics.case import NSD_TOLERANCE
 from tumorline.metrics.figure import LEAST_FOR_INTERVAL, RESAMPLES
+from tumorline.paper.augmentation_methods import describe_augmentation
 from tumorline.paper.study import Study, count_parts
 from tumorline.paper.training_methods import (
-    describe_augmentation,
     describe_network,
     describe_preprocessing,
     describe_selection,

@@ -11,7 +11,7 @@ from tumorline.results.compared import ComparedFigures
 COMPARE_AGAIN = "run the command that made it again"
 REGION = Column("region", "region")
 PATIENTS, CASES = Column("patients", "patients", 0), Column("cases", "cases", 0)
-DICE, INTERVAL = Column("dice", "Dice", 3), Column("ci95", "95 % interval", 3)
+DICE, INTERVAL = Column("dice", "Dice", 3), Column("ci95", "95 % interval", 3, has_limits=True)
 SIZE_RATIO, MISSED = Column("volume_ratio", "mean size ratio", 2), Column("missed", "missed", 0)
 GROUP = (
     *(Column("group", "group"), PATIENTS, CASES, DICE, INTERVAL, Column("nsd", "NSD", 3)),

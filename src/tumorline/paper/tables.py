@@ -2,9 +2,11 @@
 
 import math
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
+from tumorline.files import fit_file_name
 from tumorline.paper.latex import for_latex
 
 LONG = 40
@@ -22,6 +24,7 @@ class Column:
     heading: str
     digits: int | None = None
     in_words: Callable[[float], str] | None = None
+    has_limits: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -33,39 +36,22 @@ class Table:
     """Rows may have a key `digits` of their own, which stands in place of those of the columns that have any."""
 
     name: str
+    """In LaTeX its label."""
     caption: str
     columns: Sequence[Column]
     rows: Sequence[Row]
 
     def for_csv(self) -> tuple[list[str], list[dict[str, Cell]]]:
-        """Names of columns and rows; limits become two columns."""
-        limited = self._limits
-        rows = [self._flat(row, limited) for row in self.rows]
-        return list(dict.fromkeys(name for row in rows for name in row)), rows
-
-    def _flat(self, row: Row, limited: Collection[str]) -> dict[str, Cell]:
-        flat: dict[str, Cell] = {}
-        for column in self.columns:
-            if column.key in limited:
-                limits = row.get(column.key)
-                low, high = limits if isinstance(limits, list | tuple) else (None, None)
-                flat |= {f"{column.key}_low": low, f"{column.key}_high": high}
-            else:
-                flat[column.key] = row.get(column.key)
-        return flat
-
-    @property
-    def _limits(self) -> set[str]:
-        """Keys of the columns that hold limits in any row."""
-        keys = (column.key for column in self.columns)
-        return {key for key in keys if any(isinstance(row.get(key), list | tuple) for row in self.rows)}
+        """Names of columns and rows; limits become two columns, which are empty where they are unknown."""
+        rows = [_flat(row, self.columns) for row in self.rows]
+        return list(_flat({}, self.columns)), rows
 
     def to_latex(self) -> str:
         """A `table` (a `longtable` of many rows) to be taken in with `\\input`; it needs booktabs and graphicx."""
         spec = "".join("r" if column.is_number else "l" for column in self.columns)
         head = " & ".join(for_latex(column.heading) for column in self.columns) + r" \\"
         body = "\n".join(" & ".join(self._cell(row, column) for column in self.columns) + r" \\" for row in self.rows)
-        about = f"\\caption{{{for_latex(self.caption)}}}\n\\label{{tab:{label_of(self.name)}}}"
+        about = f"\\caption{{{for_latex(self.caption)}}}\n\\label{{tab:{self.name}}}"
         if len(self.rows) > LONG:
             return self._long(spec, head, body, about)
         fitted = "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%"
@@ -93,6 +79,18 @@ class Table:
         return _to_digits(value, digits)
 
 
+def _flat(row: Row, columns: Sequence[Column]) -> dict[str, Cell]:
+    flat: dict[str, Cell] = {}
+    for column in columns:
+        value = row.get(column.key)
+        if column.has_limits:
+            low, high = value if isinstance(value, list | tuple) else (None, None)
+            flat |= {f"{column.key}_low": low, f"{column.key}_high": high}
+        else:
+            flat[column.key] = value
+    return flat
+
+
 def _to_digits(value: object, digits: int | None) -> str:
     if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
         return "--"
@@ -101,5 +99,12 @@ def _to_digits(value: object, digits: int | None) -> str:
     return for_latex(str(value))
 
 
-def label_of(name: str) -> str:
-    return re.sub(r"[^\w-]+", "-", name, flags=re.ASCII)
+def labels_of(names: Iterable[str]) -> list[str]:
+    """What figures or tables of these names are called, in files and for LaTeX: no two alike, in capitals or not."""
+    labels: list[str] = []
+    for name in names:
+        stem = re.sub(r"[^\w-]+", "-", name, flags=re.ASCII)
+        numbered = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+        taken = {label.casefold() for label in labels}
+        labels.append(next(label for each in numbered if (label := fit_file_name(each, "")).casefold() not in taken))
+    return labels

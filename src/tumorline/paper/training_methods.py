@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tumorline.config import AugmentConfig, LossConfig, TrainConfig
+from tumorline.config import CYCLE_END, CYCLE_START, Config, LossConfig, TrainConfig, bare_name
 from tumorline.model_info import ModelInfo
 from tumorline.paper.study import Study
 from tumorline.paper.works import INITIAL, LOSSES, NETWORKS, SCHEDULES, UNKNOWN, cite
-from tumorline.wording import in_words, numbered
+from tumorline.wording import in_words, numbered, percent
 
 
 def describe_preprocessing(study: Study) -> list[str]:
@@ -32,39 +32,6 @@ def describe_preprocessing(study: Study) -> list[str]:
         f"{info.image_size} pixels with the aspect kept, and given mean 0 and standard deviation 1 over {over}.",
         "Missing and infinite grey values take the darkest of the others; blank images get an empty mask.",
     ]
-
-
-def describe_augmentation(settings: AugmentConfig | None) -> list[str]:
-    if settings is None:
-        return [f"Augmentation: {UNKNOWN}."]
-    along = f"the {settings.flips} axis" if isinstance(settings.flips, str) else "both axes"
-    geometry = [
-        f"rotation by up to {settings.rotation_degrees:g} degrees" if settings.rotation_degrees else "",
-        f"scaling by up to {settings.scale:.0%}" if settings.scale else "",
-        f"shifts of up to {settings.shift:.0%} of the side" if settings.shift else "",
-        f"elastic displacements of up to {settings.elastic:.0%} of the side" if settings.elastic else "",
-    ]
-    grey = [
-        f"gamma from {1 - settings.gamma:g} to {1 + settings.gamma:g}" if settings.gamma else "",
-        f"contrast by up to {settings.contrast:.0%}" if settings.contrast else "",
-        f"Gaussian noise of up to {settings.noise:g} standard deviations" if settings.noise else "",
-        f"blur of up to {settings.blur:g} pixels" if settings.blur else "",
-        f"a resolution down to {settings.low_resolution:g}" if 0 < settings.low_resolution < 1 else "",
-    ]
-    changes = [
-        f"mirroring along {along}" if settings.flips else "",
-        f"quarter turns of {settings.quarter_turns:.0%} of the samples" if settings.quarter_turns else "",
-        _with_probability(geometry, settings.geometry_probability),
-        _with_probability(grey, settings.intensity_probability, each=True),
-    ]
-    text = "; ".join(filter(None, changes))
-    return [f"Training images were changed at random: {text}." if text else "Training images were not augmented."]
-
-
-def _with_probability(changes: Iterable[str], probability: float, each: bool = False) -> str:
-    stated = list(filter(None, changes))
-    how = "each with" if each else "together with"
-    return f"{', '.join(stated)} ({how} probability {probability:g})" if stated and probability else ""
 
 
 def describe_network(study: Study) -> list[str]:
@@ -100,7 +67,7 @@ def describe_training(study: Study) -> list[str]:
     images = f"{settings.epoch_images} images" if settings.epoch_images else "all training images"
     minutes = f"{float(environment['seconds_of_training_steps']) / 60:.0f} minutes" if environment else UNKNOWN
     return [
-        f"The loss is {describe_loss(study.config.loss)}.",
+        *describe_loss(study.config),
         _optimiser(settings),
         f"The rate {_schedule(settings)}.",
         f"Training took {_epochs(study, settings)} of {images} in batches of {settings.batch_size}, "
@@ -129,13 +96,30 @@ def _patience(study: Study, settings: TrainConfig) -> str:
     return f"training {stopped} after {numbered(settings.patience, 'epoch')} without improvement"
 
 
-def describe_loss(loss: LossConfig) -> str:
-    """In words, with citations."""
-    if loss.sum:
-        return "the sum of " + "; ".join(
-            f"{_named_loss(term.name, term.options)} with weight {_weight(term.ends)}" for term in loss.sum
-        )
-    return _named_loss(loss.name, loss.options)
+def describe_loss(config: Config) -> list[str]:
+    """In words, with citations: of the masks, of presence where the network tells it, of a teacher's answers."""
+    loss = config.loss
+    has_head = config.model.options.get("presence") and loss.presence
+    presence = f"with weight {loss.presence:g} the cross-entropy of whether there is a tumour at all is added"
+    return [
+        f"The loss is {_of_masks(loss)}{f'; {presence}' if has_head else ''}.",
+        *([_of_teacher(loss)] if loss.teacher else []),
+    ]
+
+
+def _of_masks(loss: LossConfig) -> str:
+    if not loss.sum:
+        return _named_loss(loss.name, loss.options)
+    terms = (f"{_named_loss(term.name, term.options)} with weight {_weight(term.ends)}" for term in loss.sum)
+    return f"the sum of {'; '.join(terms)}"
+
+
+def _of_teacher(loss: LossConfig) -> str:
+    return (
+        f"It makes up {percent(1 - loss.teacher_share)} of what was minimised; the other {percent(loss.teacher_share)} "
+        f"are the cross-entropy with the probabilities of the model '{bare_name(loss.teacher)}' for the same images "
+        "[@hinton2015], which is all that images without masks have."
+    )
 
 
 def _named_loss(name: str, options: Mapping[str, Any]) -> str:
@@ -152,18 +136,17 @@ def _optimiser(settings: TrainConfig) -> str:
     name, key = {"adamw": ("AdamW", "loshchilov2019"), "adam": ("Adam", "kingma2015")}[settings.optimiser]
     backbone = f" ({settings.backbone_rate:g} of it for the backbone)" if settings.backbone_rate != 1 else ""
     return (
-        f"It was minimised by {name}{cite(key)} with a learning rate of {settings.learning_rate:g}{backbone} "
+        f"The optimiser is {name}{cite(key)} with a learning rate of {settings.learning_rate:g}{backbone} "
         f"and a weight decay of {settings.weight_decay:g}."
     )
 
 
 def _schedule(settings: TrainConfig) -> str:
-    falls = SCHEDULES[settings.schedule].format(factor=settings.plateau_factor, patience=settings.plateau_patience)
-    return (
-        f"rises linearly over the first {settings.warmup:.0%} of the steps and then {falls}"
-        if settings.warmup
-        else falls
-    )
+    patience = numbered(settings.plateau_patience, "epoch")
+    falls = SCHEDULES[settings.schedule].format(factor=settings.plateau_factor, patience=patience, end=CYCLE_END)
+    begins = f" from {CYCLE_START:g} of that value" if settings.schedule == "one_cycle" else ""
+    rises = f"rises linearly{begins} over the first {percent(settings.warmup)} of the steps"
+    return f"{rises} and then {falls}" if settings.warmup else falls
 
 
 def _balance(settings: TrainConfig) -> str:

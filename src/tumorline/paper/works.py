@@ -40,9 +40,9 @@ LOSSES = {
 SCHEDULES = {
     "cosine": "falls to zero along half a cosine [@loshchilov2017]",
     "constant": "stays as it is",
-    "one_cycle": "follows one cycle [@smith2017]",
+    "one_cycle": "falls to {end:g} of that value along half a cosine (one cycle) [@smith2017]",
     "poly": "falls to zero as a power of what is left",
-    "plateau": "is multiplied by {factor:g} after {patience} epochs without a better validation Dice",
+    "plateau": "is multiplied by {factor:g} after {patience} without a better validation Dice",
 }
 
 INITIAL = {"ImageNet": " [@deng2009]", "COCO": " [@lin2014]"}

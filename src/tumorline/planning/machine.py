@@ -1,9 +1,9 @@
 """What there is to train with, and how fast it is taken to be: stated figures, so that a plan can be repeated."""
 
-import os
 from dataclasses import dataclass
 
 from tumorline.errors import require_extra
+from tumorline.work_ahead import count_cores
 
 GIGA = 1e9
 GPU_NAME = "GPU"
@@ -63,7 +63,7 @@ def find_at_hand(minutes: float, memory_gb: float | None = None, gflops: float |
     from tumorline.training.memory import total_memory
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = count_cores()
     bfloat16 = computes_in_bfloat16(device)
     core = CPU_BFLOAT16 if bfloat16 else CPU_FLOAT32
     name = GPU_NAME if device.type == "cuda" else f"processor with {cores} {'core' if cores == 1 else 'cores'}"

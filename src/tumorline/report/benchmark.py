@@ -9,8 +9,9 @@ from markupsafe import Markup
 from tumorline.file_names import LEADERBOARD_PAGE_NAME, LEADERBOARD_TEXT_NAME, PARETO_NAME
 from tumorline.files import write_text
 from tumorline.metrics.comparison import LEAST_SEEDS
+from tumorline.metrics.headline import short_names, size_name
 from tumorline.report import charts
-from tumorline.report.comparison import NAMES
+from tumorline.report.comparison import are_of_volumes
 from tumorline.report.templates import template
 from tumorline.results.compared import ArmRow, ComparedPair, Leaderboard, LeaderboardGroup, LongerTraining
 from tumorline.wording import tell_p
@@ -24,7 +25,7 @@ def write_leaderboard(result: Leaderboard, output: Path) -> Path:
     content = {
         **dict(result),
         "several": result.several_regions,
-        "size": "volume" if any(row.volume_error_absolute_ml for row in result.rows) else "area",
+        "size": size_name(are_of_volumes(result.rows)),
         "headings": headings(result),
         "arms": arms(result),
         "has_longer": any(row.longer for row in result.rows),
@@ -103,7 +104,8 @@ def differences(result: Leaderboard) -> dict[str, dict[str, str]]:
         if pair.second == result.reference
     }
     texts = {key: _difference(pair) for key, pair in pairs.items()}
-    metrics = {metric: NAMES[metric] for _, metric in texts}
+    names = short_names(are_of_volumes(result.rows))
+    metrics = {metric: names[metric] for _, metric in texts}
     lines = dict.fromkeys(line for line, _ in texts)
     return {line: {name: texts.get((line, metric), "–") for metric, name in metrics.items()} for line in lines}
 

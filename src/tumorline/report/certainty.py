@@ -2,6 +2,7 @@
 
 from markupsafe import Markup
 
+from tumorline.metrics.headline import size_name
 from tumorline.report import charts
 from tumorline.report.charts import linear_axis, unit_axis
 from tumorline.report.content import CalibrationContent, ConfidenceContent, SizeContent, ThresholdContent
@@ -22,7 +23,7 @@ def over_segmentation(
         "ratio": figures.volume_ratio,
         "offset": offset,
         "lost": calibration.dice_lost_to_area.mean,
-        **_threshold(point, "volume" if figures.truth_ml else "area"),
+        **_threshold(point, size_name(bool(figures.truth_ml))),
     }
 
 

@@ -1,6 +1,6 @@
 """The page of a comparison: what differs, whether it is noise, and where the contenders disagree."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from tumorline.evaluation.tables import read_headline_rows, read_rows
 from tumorline.file_names import COMPARISON_PAGE_NAME, PREDICTIONS_NAME, SUMMARY_NAME
 from tumorline.files import write_text
 from tumorline.metrics.figure import LEAST_FOR_INTERVAL
+from tumorline.metrics.headline import short_names
 from tumorline.report import charts
 from tumorline.report.browsing import picture_content
 from tumorline.report.cases import Drawing, Picture, draw, scored_cases
@@ -21,18 +22,9 @@ from tumorline.report.picture_files import PictureFiles
 from tumorline.report.templates import template
 from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
 from tumorline.results import read_comparable
-from tumorline.results.compared import ComparedPair, Comparison, Disagreement
+from tumorline.results.compared import ComparedFigures, ComparedPair, Comparison, Disagreement
 from tumorline.wording import in_words
 
-NAMES = {
-    "dice": "Dice",
-    "nsd": "NSD",
-    "hd95": "HD95",
-    "hd95_detected": "HD95 detected",
-    "signed_offset": "boundary offset",
-    "volume_ratio": "mean area ratio",
-    "volume_error_absolute_ml": "absolute error, ml",
-}
 MOST_PAIRS = 10
 """Pairs in the picture of differences; the table has all."""
 
@@ -51,16 +43,17 @@ def write_comparison(result: Comparison, folders: Sequence[Path], output: Path, 
     """
     pictures = _pictures(result, folders, source) if source else []
     browsed = _browsed(result, folders, output, source)
+    of_volumes = are_of_volumes(contender.figures for contender in result.contenders)
     content = {
         **dict(result),
         "contender_names": result.names,
         "several": len(result.regions) > 1,
-        "volumes": _are_volumes(result),
+        "volumes": of_volumes,
         "by_seeds": any(len(one.runs) > 1 for one in result.contenders),
         "least_patients": LEAST_FOR_INTERVAL,
         "ranked": is_ranked(result),
         "by_region": {region: result.of_region(region) for region in result.regions},
-        "names": names_of(result),
+        "names": short_names(of_volumes),
         "differences": differences_chart(result),
         "pictures": pictures,
         "browsed": browsed,
@@ -70,13 +63,8 @@ def write_comparison(result: Comparison, folders: Sequence[Path], output: Path, 
     return output / COMPARISON_PAGE_NAME
 
 
-def names_of(result: Comparison) -> dict[str, str]:
-    """How the metrics are called."""
-    return NAMES | ({"volume_ratio": "mean volume ratio"} if _are_volumes(result) else {})
-
-
-def _are_volumes(result: Comparison) -> bool:
-    return any(one.figures.volume_error_absolute_ml for one in result.contenders)
+def are_of_volumes(compared: Iterable[ComparedFigures]) -> bool:
+    return any(one.volume_error_absolute_ml for one in compared)
 
 
 def is_ranked(result: Comparison) -> bool:

@@ -78,7 +78,7 @@ class ConfidenceContent(TypedDict):
     area_best: float
     dice_of_half: float
     dice_of_all: float
-    without: int | None
+    without: int
 
 
 class StressPanel(TypedDict):
@@ -90,7 +90,7 @@ class StressPanel(TypedDict):
 class StressContent(TypedDict):
     panels: Sequence[StressPanel]
     fragile: Sequence[str]
-    """Changes whose mildest strength costs more than `costly`."""
+    """Changes that cost more than `costly` at every strength."""
     costly: float
     lost: str
     """Of which cases the figures are not."""

@@ -154,7 +154,7 @@ def subset_rows(summary: Summary, region: str) -> list[SubsetRow]:
 
 
 def _stress(stress: Robustness | None) -> StressContent | None:
-    """A chart for each change, and the changes whose mildest strength costs more than `COSTLY`."""
+    """A chart for each change, and the changes that cost more than `COSTLY` at every strength."""
     if not stress or stress.unchanged.dice.mean is None:
         return None
     unchanged = stress.unchanged.dice

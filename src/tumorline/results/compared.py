@@ -2,13 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from tumorline.config import bare_name
 from tumorline.own_files import Count, Limits, Number
 from tumorline.results import Figure, Origin, Presence, RegionSummary, Result, ResultWarning, Warned, WarningCode
 
 Measured = Annotated[int | float, Field(ge=-1e15, le=1e15)]
 """A number that stays whole where it was."""
+BareName = Annotated[str, AfterValidator(bare_name)]
+"""Of a model; older files have the place where it lay."""
 
 
 class MatrixCell(Warned):
@@ -240,7 +243,7 @@ class ArmRow(ComparedFigures, ArmName):
     chosen: dict[str, Any]
     validation_dice: Number | None
     """Mean of the best of each run; None where nobody validates."""
-    initialisation: str
+    initialisation: BareName
     parameters: Count
     multiply_adds: Count
     training_images_per_second: Measured | None
@@ -261,7 +264,7 @@ class ArmRow(ComparedFigures, ArmName):
 class LeaderboardGroup(Result):
     """The arms of one initialisation, from the best down; the regions of an arm follow one another."""
 
-    initialisation: str
+    initialisation: BareName
     about: Literal["models", "recipes"]
     rows: list[ArmRow]
     pairs: list[ComparedPair]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tumorline import environment
+from tumorline.config import bare_name
 from tumorline.evaluation import operating_point
 from tumorline.evaluation.choose_postprocessing import choose_postprocessing
 from tumorline.evaluation.precision import describe_changes, measure_precisions, with_precisions
@@ -201,6 +202,6 @@ def write_environment(task: "Task", machine: "Machine", network: "nn.Module") ->
             "parameters": models.count_parameters(network),
             "multiply_adds": models.multiply_adds(network, network_shape(task.dataset).channels, *space),
             "output_stride": models.output_stride(network, network_shape(task.dataset).channels, *space),
-            "initialisation": model.start_from or models.initialisation(model.name, model.options),
+            "initialisation": bare_name(model.start_from or models.initialisation(model.name, model.options)),
         },
     )

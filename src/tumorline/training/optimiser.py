@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from tumorline.config import TrainConfig
+from tumorline.config import CYCLE_END, CYCLE_START, TrainConfig
 from tumorline.models import backbone_layers
 
-CYCLE_START, CYCLE_END = 1 / 25, 1e-4
-"""Where one cycle begins and ends, as shares of its highest rate."""
 POWER = 0.9
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
-VIEWER_SCRIPT, VIEWER_STYLE = "viewer.js", "viewer.css"
 IMPORTS = re.compile(r"^import\s.*?;\n", re.MULTILINE | re.DOTALL)
 EXPORTS = re.compile(r"^export (?=(?:async )?(?:class|function|const)\b)", re.MULTILINE)
 
