@@ -207,3 +207,10 @@ def test_one_number_is_the_id_of_a_case(written: str) -> None:
 def test_what_is_left_out_stays_out_of_a_model_file() -> None:
     config = load_config(None, ["data.leave_out=Mueller_Anna"])
     assert "Mueller" not in str(config.without_paths())
+
+
+def test_parts_are_read_of_folders_that_are_in_no_name(tmp_path: Path) -> None:
+    brats(tmp_path / "train", 3)
+    (tmp_path / "test").mkdir()
+    (tmp_path / "train" / "BraTS2021_00002").rename(tmp_path / "test" / "BraTS2021_00002")
+    assert [case.part for case in open_source(tmp_path).cases] == ["train", "train", "test"]

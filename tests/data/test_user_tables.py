@@ -92,6 +92,13 @@ def test_a_table_of_the_whole_set_serves_a_part_of_it_and_a_part_of_the_table_th
     assert patients_of(open_source(folder)) == {"1": "a", "2": None}
 
 
+def test_a_part_column_is_the_split(named: Named) -> None:
+    rows = "1,a,glioma,train\n2,b,glioma,validation\n3,c,glioma,test\n"
+    source = open_source(named(["1", "2", "3"], f"case,patient,class_name,part\n{rows}"))
+    assert [case.part for case in source.cases] == ["train", "validation", "test"]
+    assert [dict(case.attributes) for case in source.cases] == [{}, {}, {}]
+
+
 def test_patients_that_a_table_does_not_know_are_unknown(named: Named) -> None:
     folder = named(["1", "2", "3", "4"], "id,patient\n1,nan\n2,NA\n3,\n4,17.0\n")
     assert patients_of(open_source(folder)) == {"1": None, "2": None, "3": None, "4": "17"}

@@ -14,7 +14,7 @@ from tumorline.data.layouts import figshare, lgg, tumour_free
 from tumorline.data.layouts.annotations.legends import with_legends
 from tumorline.data.layouts.classes import refuse_tumours
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.names import stated_part
+from tumorline.data.layouts.names import name_below, stated_part
 from tumorline.data.layouts.patient_tables import refuse_unread_tables
 from tumorline.data.layouts.tcga import is_triple
 from tumorline.data.layouts.unread import mask_beside_images, unread_kind
@@ -159,9 +159,16 @@ def _with_stated_parts(contents: Contents, cases: Sequence[Case]) -> Sequence[Ca
     if not contents.path.is_dir():
         return cases
     parts = {case.id: case.part or stated_part(case.id) for case in cases}
+    if not any(parts.values()):
+        parts = {case.id: _part_of_folders(contents.path, case.images[0]) for case in cases}
     if len(set(parts.values()) - {""}) < 2:
         return cases
     return [replace(case, part=parts[case.id]) for case in cases]
+
+
+def _part_of_folders(path: Path, image: Path) -> str:
+    """The part that the folders of an image state, which many layouts leave out of the names of cases."""
+    return stated_part(name_below(image, path)) if image.is_relative_to(path) else ""
 
 
 def _tumour_free(contents: Contents, settings: DataConfig) -> Source:

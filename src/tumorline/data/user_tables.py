@@ -18,9 +18,10 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 ALIASES = {
     "id": ("case", "case_id", "image_id", "filename", "file_name", "file"),
     "patient": ("patient_id", "patientid", "pid", "subject", "subject_id", "participant_id"),
+    "split": ("part",),
 }
 """What a column may be called where none has the proper name."""
-PROPER = ("id", "patient", "patient_group", "image", "mask", "class_name", "split", "part", "fold", "spacing_mm")
+PROPER = ("id", "patient", "patient_group", "image", "mask", "class_name", "split", "fold", "spacing_mm")
 LEAST_MATCHED = 0.5
 """Share of the shorter of two lists of names: where fewer are in both, the two do not belong together."""
 
