@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from tumorline.data.patients.names import patient_meant, spelling, without_decimals, without_visits
+from tumorline.data.patients.names import one_name, spelling, without_decimals, without_visits
 from tumorline.errors import UserError
 from tumorline.formats.decode import without_suffix
 from tumorline.user_text import Rows, read_user_table, says_nothing
@@ -69,7 +69,7 @@ def refuse_two_spellings(path: Path, stated: Iterable[str]) -> None:
     """Raise UserError where two names of patients differ only in how they are written, as '1' and '1.0' do."""
     written: dict[str, str] = {}
     for name in map(without_visits, filter(None, stated)):
-        earlier = written.setdefault(spelling(patient_meant(name)), name)
+        earlier = written.setdefault(one_name(name), name)
         if earlier != name:
             raise UserError(
                 f"{path}: patients '{earlier}' and '{name}' differ only in how they are written; write each patient in "

@@ -41,6 +41,11 @@ def patient_meant(stated: str) -> str:
     return without_decimals(without_visits(stated))
 
 
+def one_name(stated: str) -> str:
+    """The patient whom a stated name means, however the name is written and whatever the visit."""
+    return spelling(patient_meant(stated))
+
+
 def without_decimals(text: str) -> str:
     """A whole number as it was before a spreadsheet gave it decimals; any other text as it is."""
     match = WHOLE_NUMBER.fullmatch(text)
