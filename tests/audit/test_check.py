@@ -45,8 +45,19 @@ def test_names_that_differ_in_their_last_words_alone_are_a_warning(pair_folder: 
     (folder / "patients.csv").write_text("\n".join(["id,patient", *rows]) + "\n")
     (found,) = check(load_dataset(folder, DataConfig()))
     assert (found.code, found.severity) == ("visits_perhaps", "warning")
-    assert found.message.startswith(f"{folder}: 20 names of patients differ in their last words alone, as 'P0-erste' a")
+    assert found.message.startswith(
+        f"{folder}: 20 names of patients differ in their last words or numbers alone, as 'P0-erste' a"
+    )
     assert "where they are visits, say so in a patients.csv (id, patient)" in found.message
+
+
+def test_names_that_differ_in_their_last_numbers_alone_are_a_warning(pair_folder: PairFolder) -> None:
+    folder = pair_folder()
+    rows = [f"s{number:03d},P{number // 5}_{number % 5}" for number in range(20)]
+    (folder / "patients.csv").write_text("\n".join(["id,patient", *rows]) + "\n")
+    (found,) = check(load_dataset(folder, DataConfig()))
+    assert (found.code, found.severity) == ("visits_perhaps", "warning")
+    assert "20 names of patients differ in their last words or numbers alone, as 'P0_0' and 'P0_1' do" in found.message
 
 
 def test_a_pair_of_different_size_stops_with_both_sizes(pair_folder: PairFolder) -> None:

@@ -259,15 +259,15 @@ def _unknown_patients(dataset: Dataset) -> list[Finding]:
 
 
 def _visits_perhaps(dataset: Dataset) -> list[Finding]:
-    """Patients whose names differ in a last word that others have as well, and no known one for a visit."""
+    """Patients whose names differ in a last word or number that others have as well, and no known one for a visit."""
     patients = sorted({case.shown_patient for case in dataset.cases if case.shown_patient})
     names = names_of_one_patient(patients)
     if not names:
         return []
     message = (
-        f"{dataset.source.path}: {len(names)} names of patients differ in their last words alone, as '{names[0]}' and "
-        f"'{names[1]}' do, and count as {len(names)} patients; where they are visits, say so in a patients.csv "
-        "(id, patient)"
+        f"{dataset.source.path}: {len(names)} names of patients differ in their last words or numbers alone, as "
+        f"'{names[0]}' and '{names[1]}' do, and count as {len(names)} patients; where they are visits, say so in a "
+        "patients.csv (id, patient)"
     )
     return [Finding("visits_perhaps", "warning", message)]
 
