@@ -123,11 +123,12 @@ def rows_by_name(path: Path, rows: Rows, names: Collection[str], where: str) -> 
 def match_most(path: Path, column: str, ids: Collection[str], names: Collection[str], where: str) -> dict[str, str]:
     """`match_ids`. Raises UserError where a table and a set have little in common; shows how both write their names."""
     meant = match_ids(ids, names)
-    stranger = next((written for written in ids if written not in meant), "")
-    lonely = next((name for name in sorted(names) if name not in meant.values()), "")
-    matched = len(set(meant.values()))
+    meant_names = {*meant.values()}
+    matched = len(meant_names)
     if matched >= LEAST_MATCHED * min(len(set(ids)), len(names)) and matched:
         return meant
+    stranger = next((written for written in ids if written not in meant), "")
+    lonely = next((name for name in sorted(names) if name not in meant_names), "")
     raise UserError(
         f"{path}: {matched} of its {numbered(len(set(ids)), 'row')} mean one of the {len(names)} names in {where}; "
         f"the table's column {column} holds for example '{stranger}', {where} for example '{lonely}'; write them alike"

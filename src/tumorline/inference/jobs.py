@@ -158,7 +158,8 @@ def _jobs_of_folder(
     """The cases of a folder, and its folders that cannot be listed, each with the name of its results."""
     of_series = [scan for scan in slices.scans if scan.root == folder]
     had_slices = any(path in slices.used for path in selection.images)
-    pictures = tuple(path for path in selection.images if path not in slices.used | slices.objects)
+    slice_files = slices.used | slices.objects
+    pictures = tuple(path for path in selection.images if path not in slice_files)
     selection = replace(selection, images=pictures)
     if not selection.images and not selection.problems and not scans and not had_slices:
         raise UserError(
