@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import sources
 from tests.conftest import PairFolder, Program, blob
 from tests.sources import save
+from tumorline.audit.case_findings import find_unusable
 from tumorline.audit.check import as_json, check, stop_on_errors
 from tumorline.config import DataConfig, SplitConfig
 from tumorline.data.dataset import load_dataset
@@ -36,6 +38,16 @@ def test_a_truncated_file_is_an_error(pair_folder: PairFolder) -> None:
     path = folder / "images" / "s002.png"
     path.write_bytes(path.read_bytes()[:200])
     assert codes(folder) == {"unreadable": "error"}
+
+
+def test_a_damaged_channel_is_the_file_of_its_finding(tmp_path: Path) -> None:
+    flair = sources.brats(tmp_path, 1) / "BraTS2021_00000" / "BraTS2021_00000_flair.nii.gz"
+    dataset = load_dataset(tmp_path, DataConfig(channels=("post_contrast", "flair")))
+    assert find_unusable(dataset) == []
+    content = flair.read_bytes()
+    flair.write_bytes(content[:-20] + bytes(20))
+    (found,) = find_unusable(load_dataset(tmp_path, DataConfig(channels=("post_contrast", "flair"))))
+    assert (found.files, found.message.startswith(f"{flair}: ")) == ((str(flair),), True)
 
 
 def test_names_that_differ_in_their_last_words_alone_are_a_warning(pair_folder: PairFolder) -> None:
