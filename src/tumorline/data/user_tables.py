@@ -48,10 +48,10 @@ def stated_patient(row: Mapping[str, str]) -> str:
     return next((cell for cell in cells if not says_nothing(cell)), "")
 
 
-def stated_spacing(row: Mapping[str, str], name: str) -> tuple[float, float] | None:
+def stated_spacing(row: Mapping[str, str], where: str) -> tuple[float, float] | None:
     """From top to bottom and from left to right, where a row states the size of a pixel. Raises UserError for no size.
 
-    One number is that of a square.
+    One number is that of a square. `where` is what the error begins with.
     """
     text = row.get("spacing_mm", "")
     if says_nothing(text):
@@ -61,7 +61,7 @@ def stated_spacing(row: Mapping[str, str], name: str) -> tuple[float, float] | N
     except ValueError:
         values = []
     if len(values) not in (1, 2) or not all(0 < value < math.inf for value in values):
-        raise UserError(f"case '{name}': spacing_mm is '{text}'; expected one or two positive numbers")
+        raise UserError(f"{where}: spacing_mm is '{text}'; expected one or two positive numbers")
     return (values[0], values[-1])
 
 
