@@ -237,6 +237,15 @@ def test_shapes_without_an_inside_are_an_error(tmp_path: Path, kind: object) -> 
     assert f"a shape of the type '{kind}'" in errors_of(tmp_path)[0]
 
 
+@pytest.mark.parametrize("points", [[[4, 4]], [[4, 4], [8, 4], [8, 8], [4, 8]], [[4, 4], [8, "x"]], None, 3])
+def test_a_rectangle_has_two_corners(tmp_path: Path, points: object) -> None:
+    save(tmp_path / "x.png", IMAGE)
+    write_labelme(tmp_path / "x.json", {"points": points, "shape_type": "rectangle"})
+    assert errors_of(tmp_path)[0].endswith(
+        f"{tmp_path / 'x.json'}: a shape whose place and size are not 4 finite numbers"
+    )
+
+
 def test_images_are_found_by_the_path_that_labelme_wrote(tmp_path: Path) -> None:
     save(tmp_path / "images" / "x.png", IMAGE)
     (tmp_path / "json").mkdir()
