@@ -149,7 +149,7 @@ def read_volume(path: Path, frame: int | None = None) -> Voxels:
     """
     with decode_one(path):
         require_regular(path)
-        voxels = _shelf.fetch((path, *_stamp(path), max_pixels()), lambda: _turned_voxels(path))
+        voxels = _shelf.fetch((path, *_state_of(path), max_pixels()), lambda: _turned_voxels(path))
         if isinstance(voxels, UserError):
             raise UserError(str(voxels)) from voxels
         return one_frame(path, voxels, frame)
@@ -209,7 +209,7 @@ class _Shelf:
 _shelf = _Shelf()
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
+def _state_of(path: Path) -> tuple[int, ...]:
     """What tells that a file has changed, whatever time stamp a tool has set."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino

@@ -148,7 +148,7 @@ def _listed_once(inputs: Iterable[Path], channels: Channels, may_lack: bool) -> 
     seen: set[str] = set()
     listed: dict[Path, Listed | None] = {}
     for path in inputs:
-        below = _listed(path, channels, may_lack)
+        below = _files_below(path, channels, may_lack)
         files = [path] if below is None else _files_of(below)
         if not files or any(os.path.abspath(file) not in seen for file in files):
             listed[path] = below and _unseen(below, seen)
@@ -156,7 +156,7 @@ def _listed_once(inputs: Iterable[Path], channels: Channels, may_lack: bool) -> 
     return listed
 
 
-def _listed(path: Path, channels: Channels, may_lack: bool) -> Listed | None:
+def _files_below(path: Path, channels: Channels, may_lack: bool) -> Listed | None:
     """What lies in a folder, or in a file of DICOM slices; None for any other file."""
     if path.is_dir():
         return _images_and_scans(Contents(path), channels, may_lack)

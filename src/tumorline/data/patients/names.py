@@ -124,14 +124,14 @@ def names_of_one_patient(patients: Iterable[str]) -> list[str]:
     Words are visits of more patients than there are words; numbers and letters are counted, up to some for each.
     """
     names = [*patients]
-    words, *counted = (_by_patient(pattern, names) for pattern in (NAMED, NUMBERED, LETTERED))
+    words, *counted = (_followed_in(pattern, names) for pattern in (NAMED, NUMBERED, LETTERED))
     if len(words) >= max(FEWEST_FOLLOWED, _endings(words)):
-        return _names_in(words)
+        return _whole_names(words)
     likely = (grouped for grouped in counted if len(grouped) >= FEWEST_FOLLOWED and _endings(grouped) <= MOST_COUNTED)
-    return next(map(_names_in, likely), [])
+    return next(map(_whole_names, likely), [])
 
 
-def _by_patient(pattern: re.Pattern[str], names: Iterable[str]) -> dict[str, list[re.Match[str]]]:
+def _followed_in(pattern: re.Pattern[str], names: Iterable[str]) -> dict[str, list[re.Match[str]]]:
     """Names by the patient who may be in them, where he has several."""
     grouped: dict[str, list[re.Match[str]]] = defaultdict(list)
     for name in names:
@@ -148,7 +148,7 @@ def _endings(grouped: Mapping[str, Iterable[re.Match[str]]]) -> int:
     return len({_visit(match) for found in grouped.values() for match in found})
 
 
-def _names_in(grouped: Mapping[str, Iterable[re.Match[str]]]) -> list[str]:
+def _whole_names(grouped: Mapping[str, Iterable[re.Match[str]]]) -> list[str]:
     return [match[0] for found in grouped.values() for match in found]
 
 
