@@ -229,6 +229,13 @@ def require_space(folder: Path, needed: int, purpose: str) -> None:
         raise UserError(f"{folder}: {what}; make room or choose a folder on another disk")
 
 
+def keep_newest(folder: Path, pattern: str, most: int) -> None:
+    """Remove the files of a pattern but for those that were changed last."""
+    newest_first = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in newest_first[most:]:
+        path.unlink(missing_ok=True)
+
+
 def sort_metadata(path: Path) -> None:
     """Put the texts in the header of a `.safetensors` file in order: the library writes them in a random one."""
     with path.open("rb+") as file:

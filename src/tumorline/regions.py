@@ -8,6 +8,8 @@ REGION_NAME = r"^\w[\w -]{0,49}$"
 """What names of regions look like: they become names of folders."""
 WHOLE, CORE, ENHANCING = NESTED = ("whole_tumour", "tumour_core", "enhancing_tumour")
 """BraTS's regions, each within the one before it."""
+EARLIER, LATER = 4, 3
+"""BraTS's label of enhancing tumour: to 2022, and from 2023 on."""
 
 
 @dataclass(frozen=True)

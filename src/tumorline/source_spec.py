@@ -1,5 +1,6 @@
 """A source with settings of its own on the command line: `PATH,key=value,...`."""
 
+import os
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ def _read_source(text: str, absolute: bool) -> TomlTable:
 
 
 def _parts(text: str, keys: Collection[str]) -> tuple[Path, dict[str, str]]:
-    if Path(text).exists():
+    if os.path.exists(text):  # of a text too long for a name Path raises
         return Path(text), {}
     path, *rest = SETTING_FOLLOWS.split(text) if "=" in text else text.split(",")
     return Path(path), dict(_setting(text, part, keys) for part in rest)

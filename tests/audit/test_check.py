@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import sources
 from tests.conftest import PairFolder, Program, blob
 from tests.sources import save
+from tumorline.audit.case_findings import find_unusable
 from tumorline.audit.check import as_json, check, stop_on_errors
 from tumorline.config import DataConfig, SplitConfig
 from tumorline.data.dataset import load_dataset
@@ -38,6 +40,16 @@ def test_a_truncated_file_is_an_error(pair_folder: PairFolder) -> None:
     assert codes(folder) == {"unreadable": "error"}
 
 
+def test_a_damaged_channel_is_the_file_of_its_finding(tmp_path: Path) -> None:
+    flair = sources.brats(tmp_path, 1) / "BraTS2021_00000" / "BraTS2021_00000_flair.nii.gz"
+    dataset = load_dataset(tmp_path, DataConfig(channels=("post_contrast", "flair")))
+    assert find_unusable(dataset) == []
+    content = flair.read_bytes()
+    flair.write_bytes(content[:-20] + bytes(20))
+    (found,) = find_unusable(load_dataset(tmp_path, DataConfig(channels=("post_contrast", "flair"))))
+    assert (found.files, found.message.startswith(f"{flair}: ")) == ((str(flair),), True)
+
+
 def test_names_that_differ_in_their_last_words_alone_are_a_warning(pair_folder: PairFolder) -> None:
     folder = pair_folder()
     names = [f"P{number // 2}-{'erste' if number % 2 else 'zweite'}" for number in range(20)]
@@ -45,8 +57,19 @@ def test_names_that_differ_in_their_last_words_alone_are_a_warning(pair_folder: 
     (folder / "patients.csv").write_text("\n".join(["id,patient", *rows]) + "\n")
     (found,) = check(load_dataset(folder, DataConfig()))
     assert (found.code, found.severity) == ("visits_perhaps", "warning")
-    assert found.message.startswith(f"{folder}: 20 names of patients differ in their last words alone, as 'P0-erste' a")
+    assert found.message.startswith(
+        f"{folder}: 20 names of patients differ in their last words or numbers alone, as 'P0-erste' a"
+    )
     assert "where they are visits, say so in a patients.csv (id, patient)" in found.message
+
+
+def test_names_that_differ_in_their_last_numbers_alone_are_a_warning(pair_folder: PairFolder) -> None:
+    folder = pair_folder()
+    rows = [f"s{number:03d},P{number // 5}_{number % 5}" for number in range(20)]
+    (folder / "patients.csv").write_text("\n".join(["id,patient", *rows]) + "\n")
+    (found,) = check(load_dataset(folder, DataConfig()))
+    assert (found.code, found.severity) == ("visits_perhaps", "warning")
+    assert "20 names of patients differ in their last words or numbers alone, as 'P0_0' and 'P0_1' do" in found.message
 
 
 def test_a_pair_of_different_size_stops_with_both_sizes(pair_folder: PairFolder) -> None:

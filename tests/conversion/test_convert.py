@@ -659,6 +659,14 @@ def test_nothing_that_is_written_or_said_holds_an_identifier(tmp_path: Path, pro
     assert program("data", "check", tmp_path / "kept").status == 0
 
 
+def test_visits_in_headers_are_of_one_patient(tmp_path: Path) -> None:
+    for visit in "12":
+        draw(tmp_path / "in" / visit, StudyInstanceUID=f"1.2.5.{visit}", PatientID=f"P7_visit{visit}")
+    rows = tumorline.convert(tmp_path / "in", tmp_path / "set")
+    assert len({row["patient"] for row in rows}) == 1
+    assert len({row["id"] for row in rows}) == 2
+
+
 def test_a_scan_is_called_as_a_prediction_of_its_series_is(tmp_path: Path) -> None:
     draw(tmp_path / "in")
     (row,) = tumorline.convert(tmp_path / "in", tmp_path / "set")

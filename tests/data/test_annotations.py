@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import sources
-from tests.conftest import blob
+from tests.conftest import blob, refused_in_one_line
 from tests.sources import errors_of, save
 from tumorline.config import DataConfig
 from tumorline.data.dataset import load_dataset
@@ -84,6 +84,54 @@ def test_outlines_of_other_things_than_tumours_are_refused(tmp_path: Path, names
     annotations = [{"image_id": 0, "category_id": number, "segmentation": [SQUARE]} for number in range(len(names))]
     write_coco(tmp_path / "a.json", ["0.png"], categories=categories, annotations=annotations)
     assert (errors_of(tmp_path) == []) is accepted
+
+
+@pytest.mark.parametrize(
+    ("image_ids", "used", "message"),
+    [
+        ((1, 2), ("im1", 2), "1 of 2 annotations is of no image that it lists: image_id im1, where ids of images are"),
+        ((0, 1), (1, 2), "1 of 2 annotations is of no image that it lists: image_id 2"),
+        ((1, 2), (1, None), "image_id None"),
+        ((1, 2), (1.5, 2), "image_id 1.5"),
+        ((1, 1.0), (1, 1), "lists 2 images with the id 1; give each an id of its own"),
+    ],
+)
+def test_annotations_of_no_image_or_of_one_of_two_are_refused(
+    tmp_path: Path, image_ids: tuple[object, ...], used: tuple[object, ...], message: str
+) -> None:
+    with refused_in_one_line() as caught:
+        open_source(with_ids(tmp_path, image_ids, used))
+    assert f"{tmp_path / 'a.json'}: " in str(caught.value)
+    assert message in str(caught.value)
+
+
+def with_ids(folder: Path, image_ids: tuple[object, ...], used: tuple[object, ...]) -> Path:
+    images = [{"id": name, "file_name": f"{n}.png", "height": 32, "width": 32} for n, name in enumerate(image_ids)]
+    for number in range(len(images)):
+        save(folder / f"{number}.png", blob(32, number)[0])
+    annotations = [{"image_id": name, "category_id": 1.0, "segmentation": [SQUARE]} for name in used]
+    write_coco(folder / "a.json", [], images=images, annotations=annotations)
+    return folder
+
+
+def test_ids_that_are_whole_numbers_are_compared_as_numbers(tmp_path: Path) -> None:
+    dataset = load_dataset(with_ids(tmp_path, (1, 2), (1.0, "2")), DataConfig())
+    assert [dataset.read(case).truth.sum() for case in dataset.cases] == [16, 16]
+
+
+@pytest.mark.parametrize("categories", [1, True, {"1": "tumor"}])
+def test_categories_that_are_no_list_name_nothing(tmp_path: Path, categories: object) -> None:
+    save(tmp_path / "0.png", IMAGE)
+    write_coco(tmp_path / "a.json", ["0.png"], categories=categories)
+    assert errors_of(tmp_path) == []
+
+
+def test_a_size_that_is_no_number_is_one_line(tmp_path: Path) -> None:
+    save(tmp_path / "x.png", IMAGE)
+    (tmp_path / "x.json").write_text(json.dumps({"shapes": [], "imageHeight": True, "imageWidth": True}))
+    with refused_in_one_line() as caught:
+        open_source(tmp_path)
+    assert f"{tmp_path / 'x.json'}: an image of the size True x True" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +235,15 @@ def test_shapes_without_an_inside_are_an_error(tmp_path: Path, kind: object) -> 
     save(tmp_path / "x.png", IMAGE)
     write_labelme(tmp_path / "x.json", {"points": [[4, 4], [8, 8]], "shape_type": kind})
     assert f"a shape of the type '{kind}'" in errors_of(tmp_path)[0]
+
+
+@pytest.mark.parametrize("points", [[[4, 4]], [[4, 4], [8, 4], [8, 8], [4, 8]], [[4, 4], [8, "x"]], None, 3])
+def test_a_rectangle_has_two_corners(tmp_path: Path, points: object) -> None:
+    save(tmp_path / "x.png", IMAGE)
+    write_labelme(tmp_path / "x.json", {"points": points, "shape_type": "rectangle"})
+    assert errors_of(tmp_path)[0].endswith(
+        f"{tmp_path / 'x.json'}: a shape whose place and size are not 4 finite numbers"
+    )
 
 
 def test_images_are_found_by_the_path_that_labelme_wrote(tmp_path: Path) -> None:

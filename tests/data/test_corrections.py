@@ -69,6 +69,17 @@ def test_a_corrected_picture_is_read_in_place_of_its_mask_which_stays(load: Load
     assert before == {path: path.read_bytes() for path in source.rglob("*.png")}
 
 
+@pytest.mark.parametrize("name", ["s000 (1)_mask.png", "s000_1__mask.png", "s000 (1)_mask (1).png"])
+def test_a_number_in_brackets_may_be_of_the_name_of_a_case(load: Load, tmp_path: Path, name: str) -> None:
+    source = pairs(tmp_path / "source")
+    for kind in ("images", "masks"):
+        (source / kind / "s001.png").rename(source / kind / "s000 (1).png")
+    save(tmp_path / "fixed" / name, SQUARE)
+    dataset = load(source)
+    assert errors(dataset) == []
+    assert [case.id for case in dataset.cases if case.attributes[TRUTH] == CORRECTED] == ["s000 (1)"]
+
+
 def test_a_correction_stands_in_the_fingerprint_by_what_it_marks(load: Load, tmp_path: Path) -> None:
     source = pairs(tmp_path / "source")
     save(tmp_path / "fixed" / "s000_mask.png", SQUARE)

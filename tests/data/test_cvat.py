@@ -95,7 +95,7 @@ def test_subsets_state_the_split(tmp_path: Path) -> None:
         ('<polygon label="tumor" points="1,1;1e99,2;3,3"/>', "an outline is no list of three corners or more"),
         ('<polygon label="tumor"/>', "an outline is no list of three corners or more"),
         (f'<polygon label="tumor" points="{"1,1;" * 300_000}2,2"/>', "an outline of 300001 corners"),
-        ('<ellipse label="tumor" cx="1" cy="x"/>', "an outline is no list of three corners or more"),
+        ('<ellipse label="tumor" cx="1" cy="x"/>', "a shape whose place and size are not 5 finite numbers"),
         (
             '<mask label="tumor" rle="0,5" left="0" top="0" width="2" height="2"/>',
             "runs of 5 pixels for a patch of 2 x 2",

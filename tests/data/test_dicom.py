@@ -24,10 +24,11 @@ from tumorline.data.case import Case, read_image
 from tumorline.data.dataset import load_dataset
 from tumorline.data.layouts.to_predict.series import gather_series, series_of_channels
 from tumorline.data.masks.read import read_mask
+from tumorline.data.patients.known import hash_patient
 from tumorline.data.source import open_source
 from tumorline.errors import UserError
 from tumorline.formats import dicom, dicom_slice
-from tumorline.formats.dicom import read_dataset, read_dataset_pixels, read_dicom_header
+from tumorline.formats.dicom import hash_identifier, read_dataset, read_dataset_pixels, read_dicom_header
 from tumorline.formats.dicom_series import DicomSeries
 from tumorline.inference.jobs import job_of_channels
 
@@ -98,6 +99,28 @@ def test_a_spacing_of_one_number_costs_no_patient(tmp_path: Path) -> None:
     header = read_dicom_header(save_dicom(tmp_path / "x.dcm", PIXELS, PixelSpacing=0.5))
     assert header.spacing_mm is None
     assert (header.patient or "").startswith("dicom-")
+
+
+@pytest.mark.parametrize(
+    "written", [("P7_visit1", "P7_visit2", "p007_visit3"), ("UPENN-GBM-00001_11", "UPENN-GBM-00001_21")]
+)
+def test_visits_in_headers_are_of_one_patient(tmp_path: Path, written: tuple[str, ...]) -> None:
+    for number, patient in enumerate(written):
+        save_dicom(tmp_path / "images" / f"{number}.dcm", PIXELS, patient)
+        save(tmp_path / "masks" / f"{number}.png", MASK)
+    cases = open_source(tmp_path).cases
+    assert len({case.patient for case in cases}) == 1
+    assert [case.patient_written for case in cases] == [hash_identifier(patient) for patient in written]
+    kept = open_source(tmp_path, DataConfig(keep_identifiers=True)).cases
+    assert {case.shown_patient for case in kept} == {written[0].split("_")[0]}
+
+
+def test_a_model_of_the_first_version_knows_the_patient_of_a_header(tmp_path: Path) -> None:
+    save_dicom(tmp_path / "images" / "x.dcm", PIXELS, "P7_visit2")
+    save(tmp_path / "masks" / "x.png", MASK)
+    dataset = load_dataset(tmp_path, DataConfig())
+    keys = dataset.known_patient_keys(dataset.cases[0], dataset.facts[0])
+    assert hash_patient(hash_identifier("P7_visit2")) in keys
 
 
 def test_an_index_of_files_is_called_that(tmp_path: Path) -> None:

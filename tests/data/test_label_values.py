@@ -105,6 +105,21 @@ def test_places_in_a_palette_are_labels_and_greys_of_one_stay(tmp_path: Path) ->
     assert rows(dataset) == [[False, True, False, True], [False, False, True, False]]
 
 
+def test_a_palette_is_read_alike_whichever_of_its_entries_a_picture_has(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "in", PLANE % 3)
+    for number, plane in enumerate((PLANE % 2, PLANE % 3, PLANE * 0)):
+        picture = Image.fromarray(plane)
+        picture.putpalette([0, 0, 0, 255, 255, 255, 255, 0, 0])
+        picture.save(folder / "masks" / f"{number}.png")
+    dataset = load(folder, label_values={"a": 1, "b": 2}, regions="a,b")
+    truths = [dataset.read(case).truth[:, 0].tolist() for case in dataset.cases]
+    assert truths == [
+        [[False, True, False, True], [False] * 4],
+        [[False, True, False, False], [False, False, True, False]],
+        [[False] * 4] * 2,
+    ]
+
+
 def test_a_value_that_is_not_named_is_refused(tmp_path: Path) -> None:
     message = str(load(pictures(tmp_path / "in"), label_values={"tumour": [1, 2]}).facts[0].errors[0][1])
     assert "0.png: holds the labels {0, 1, 2, 3}; data.label_values names 0, 1, 2; name these in" in message

@@ -159,6 +159,29 @@ def test_a_folder_of_a_set_is_no_patient(folder: str) -> None:
     assert collection_patient_of_file(Path("set", "BraTS2021_00005", "a.png")) == "BraTS-GLI-00005"
 
 
+@pytest.mark.parametrize("folder", ["upenn_gbm_256", "ucsf_pdgm_256", "rhuh_2023", "bratsreg_2022", "UPENN-GBM-2"])
+def test_a_size_or_a_year_behind_the_name_of_a_collection_is_nobody(folder: str) -> None:
+    assert collection_patient_of_file(Path(folder, "images", "im0.png")) is None
+    assert patients_in_names([f"{folder}/im0", f"{folder}/im1"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "patient"),
+    [
+        ("ucsf_pdgm_256/UCSF-PDGM-04/T1c.png", "UCSF-PDGM-0004"),
+        ("UCSF-PDGM-0541_nifti/T1c.nii.gz", "UCSF-PDGM-0541"),
+        ("UCSF-PDGM-004_nifti/T1c.nii.gz", "UCSF-PDGM-0004"),
+        ("upenn_gbm_256/images/UPENN-GBM-12_3.png", "UPENN-GBM-00012"),
+        ("UPENN-GBM-00611_11/flair.nii.gz", "UPENN-GBM-00611"),
+        ("RHUH-0040/0/t1ce.nii.gz", "RHUH-0040"),
+        ("rhuh_2023/RHUH-0040_0_t1ce.nii.gz", "RHUH-0040"),
+        ("BraTSReg_001/00_0000_t1ce.nii.gz", "BraTSReg_001"),
+    ],
+)
+def test_patients_of_collections_are_read_of_files_and_their_folders(file: str, patient: str) -> None:
+    assert collection_patient_of_file(Path(file)) == patient
+
+
 def test_patient_and_visit_are_told_from_site_and_patient_by_the_other_names() -> None:
     followed = ["A01_1", "A01_2", "A02_1", "A02_2", "A03_1"]
     assert patients_of_scans(followed) == {name: name[:3] for name in followed}
@@ -194,6 +217,16 @@ def test_unknown_words_that_end_the_names_of_many_patients_are_perhaps_visits() 
     assert names_of_one_patient([*names, "XYZ-001-erste", "Mueller"]) == names
     assert names_of_one_patient(names[:4]) == []
     for others in (["S1_ada", "S1_bob", "S2_eve", "S2_kim", "S3_lea", "S3_max"], ["TCGA_CS_4941", "17", "P1-a"]):
+        assert names_of_one_patient(others) == []
+
+
+@pytest.mark.parametrize("name", ["P{:02d}_{:02d}", "1001{0}{2}", "P{:02d}/{}"])
+def test_numbers_that_end_names_of_many_patients_are_perhaps_visits(name: str) -> None:
+    names = [name.format(patient, visit, "abcdef"[visit]) for patient in range(4) for visit in range(6)]
+    assert {*patients_of_scans(names).values()} == {*names}
+    assert names_of_one_patient([*names, "Mueller"]) == names
+    sites = [f"S{site}_{patient:03d}" for site in range(4) for patient in range(30)]
+    for others in (sites, names[:12], [f"fold{fold}/{scan}" for fold in range(4) for scan in range(6)]):
         assert names_of_one_patient(others) == []
 
 

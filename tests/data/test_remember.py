@@ -91,6 +91,30 @@ def test_files_that_were_only_just_written_are_not_trusted(
     assert stamps([folder / "patients.csv"]) is not None
 
 
+def test_a_time_in_the_future_does_not_keep_a_file_from_being_remembered(
+    settled: Path, decoded: list[str], clock: list[float]
+) -> None:
+    age(settled / "images" / "s000.png", -1e6)
+    clock[0] = SETTLED_S + 1
+    load(settled)
+    load(settled)
+    assert len(decoded) == 6
+
+
+def test_what_is_kept_of_one_kind_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tumorline.data.memory.MOST_KEPT", 3)
+    (tmp_path / "facts-of-mine.json").write_text("{}")
+    for number in range(5):
+        remember(tmp_path, "facts", number, lambda: "made", str)
+        remember(tmp_path, "facts", 0, lambda: "made", str)
+        for place, file in enumerate(sorted(tmp_path.glob("facts-*.json"), key=lambda file: file.stat().st_mtime_ns)):
+            os.utime(file, (place, place))
+    assert remember(tmp_path, "facts", 0, lambda: "made anew", str) == "made", "it was used last"
+    assert remember(tmp_path, "facts", 1, lambda: "made anew", str) == "made anew"
+    assert len([*tmp_path.glob("facts-*.json")]) == 4
+    assert (tmp_path / "facts-of-mine.json").exists()
+
+
 def exchange_by_rename(new: Path, old: Path) -> None:
     new.replace(old)
 

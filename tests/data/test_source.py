@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import PairFolder, Program, blob
+from tests.conftest import PairFolder, Program, blob, refused_in_one_line
 from tests.sources import OF_VOLUMES, WRITERS, brats, save
+from tumorline.audit.between import load_pictures
 from tumorline.config import DataConfig, load_config
 from tumorline.data import cheng
 from tumorline.data.dataset import load_dataset
@@ -127,6 +128,12 @@ def test_an_id_that_begins_as_its_source_is_called_is_left_out(tmp_path: Path) -
         assert [case.id for case in open_source(tmp_path / "a", settings).cases] == ["a/0"]
 
 
+def test_as_many_cases_as_one_likes_are_left_out_with_the_source(pair_folder: PairFolder, program: Program) -> None:
+    folder = pair_folder(patients=60, slices=1)
+    names = ",".join(f"s{number:03d}" for number in range(58))
+    assert "2 cases" in program("data", "check", f"{folder},leave_out={names},tumour_free=false").out
+
+
 def test_cases_that_are_named_are_left_out(pair_folder: PairFolder, program: Program) -> None:
     folder = pair_folder(patients=4, slices=1)
     (folder / "images" / "s002.png").write_bytes(b"no picture")
@@ -207,3 +214,26 @@ def test_one_number_is_the_id_of_a_case(written: str) -> None:
 def test_what_is_left_out_stays_out_of_a_model_file() -> None:
     config = load_config(None, ["data.leave_out=Mueller_Anna"])
     assert "Mueller" not in str(config.without_paths())
+
+
+def test_parts_are_read_of_folders_that_are_in_no_name(tmp_path: Path) -> None:
+    brats(tmp_path / "train", 3)
+    (tmp_path / "test").mkdir()
+    (tmp_path / "train" / "BraTS2021_00002").rename(tmp_path / "test" / "BraTS2021_00002")
+    assert [case.part for case in open_source(tmp_path).cases] == ["train", "train", "test"]
+
+
+def test_names_with_accents_are_one_however_they_are_stored(tmp_path: Path) -> None:
+    for number, name in enumerate(("Mu\u0308ller", "b")):
+        save(tmp_path / f"{name}.png", blob(32, number)[0])
+    assert [case.id for case in open_source(tmp_path, DataConfig(tumour_free=True)).cases] == ["M\u00fcller", "b"]
+    for written in ("Mu\u0308ller", "M\u00fcller"):
+        settings = DataConfig(tumour_free=True, leave_out=(written,))
+        assert [case.id for case in open_source(tmp_path, settings).cases] == ["b"]
+    assert [case.id for case in load_pictures(tmp_path, DataConfig()).cases] == ["M\u00fcller", "b"]
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="no such device")
+def test_a_device_is_one_line() -> None:
+    with refused_in_one_line(r"^/dev/null: a device; expected a regular file$"):
+        open_source(Path("/dev/null"))

@@ -92,6 +92,24 @@ def test_a_table_of_the_whole_set_serves_a_part_of_it_and_a_part_of_the_table_th
     assert patients_of(open_source(folder)) == {"1": "a", "2": None}
 
 
+def test_a_part_column_is_the_split(named: Named) -> None:
+    rows = "1,a,glioma,train\n2,b,glioma,validation\n3,c,glioma,test\n"
+    source = open_source(named(["1", "2", "3"], f"case,patient,class_name,part\n{rows}"))
+    assert [case.part for case in source.cases] == ["train", "validation", "test"]
+    assert [dict(case.attributes) for case in source.cases] == [{}, {}, {}]
+
+
+def test_a_spacing_that_is_none_names_its_table(named: Named) -> None:
+    folder = named(["1", "2"], "id,patient,spacing_mm\n1,a,0.5\n2,b,wide\n")
+    with pytest.raises(UserError) as caught:
+        open_source(folder)
+    assert f"{folder / 'patients.csv'}: case '2': spacing_mm is 'wide'; expected one or two" in str(caught.value)
+    (folder / "cases.csv").write_text("id,image,mask,spacing_mm\n1,images/1.png,masks/1.png,wide\n")
+    with pytest.raises(UserError) as caught:
+        open_source(folder / "cases.csv")
+    assert f"{folder / 'cases.csv'}: line 2 (id '1'): spacing_mm is 'wide'" in str(caught.value)
+
+
 def test_patients_that_a_table_does_not_know_are_unknown(named: Named) -> None:
     folder = named(["1", "2", "3", "4"], "id,patient\n1,nan\n2,NA\n3,\n4,17.0\n")
     assert patients_of(open_source(folder)) == {"1": None, "2": None, "3": None, "4": "17"}

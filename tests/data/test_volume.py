@@ -1,5 +1,7 @@
 """BraTS volumes, and pictures that are said to be free of tumour."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ from PIL import Image
 
 import tumorline
 from tests import sources
-from tests.conftest import blob
+from tests.conftest import blob, refused_in_one_line
 from tests.sources import nib, save, save_volume
 from tumorline.audit.check import check
 from tumorline.cli.shown_results import print_headline
@@ -16,7 +18,7 @@ from tumorline.config import DataConfig
 from tumorline.data.case import read_image
 from tumorline.data.dataset import load_dataset
 from tumorline.data.source import open_source
-from tumorline.errors import UserError
+from tumorline.errors import ReadError, UserError
 from tumorline.formats import nifti
 from tumorline.results import Summary
 
@@ -129,3 +131,26 @@ def test_real_brats_has_its_cores(real_data: Path) -> None:
     assert [fact.shape for fact in dataset.facts] == [(1, 155, 240, 240)]
     assert dataset.facts[0].foreground > 0
     assert read_image(dataset.cases[0])[0, :, :, 0].max() == 0
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), MemoryError()])
+def test_a_volume_that_could_not_be_read_this_time_is_read_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    path = save_volume(tmp_path / "a.nii.gz", [FRONT_LEFT])
+
+    def fail(_: Path) -> None:
+        raise error
+
+    with monkeypatch.context() as patch, refused_in_one_line(error=ReadError):
+        patch.setattr(nifti, "open_volume", fail)
+        nifti.read_volume(path)
+    assert nifti.read_volume(path).any()
+
+
+def test_a_volume_that_is_replaced_by_one_of_the_same_time_is_read_anew(tmp_path: Path) -> None:
+    path, other = save_volume(tmp_path / "a.nii", [FRONT_LEFT]), save_volume(tmp_path / "b.nii", [0 * FRONT_LEFT])
+    assert nifti.read_volume(path).any()
+    os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    other.replace(path)
+    assert not nifti.read_volume(path).any()

@@ -66,6 +66,15 @@ def refusal(paths: list[Path]) -> str:
     return problem
 
 
+@pytest.mark.parametrize("keyword", ["PixelSpacing", "EchoTime"])
+def test_numbers_beyond_all_bounds_are_told_in_one_line(tmp_path: Path, keyword: str) -> None:
+    usual, huge = {"PixelSpacing": ([0.5, 2.0], [1e308] * 2), "EchoTime": (9, 1e308)}[keyword]
+    paths = write_series(
+        tmp_path, change=lambda number, elements: elements.update({keyword: huge if number else usual})
+    )
+    assert f"{paths[0]}: its {'pixel spacing' if keyword == 'PixelSpacing' else keyword} is " in refusal(paths)
+
+
 def test_slices_are_sorted_by_place_and_turned_to_the_patient(tmp_path: Path) -> None:
     series = opened(write_series(tmp_path))
     voxels = read_series(series)

@@ -16,6 +16,7 @@ from PIL import Image
 import tumorline
 from tests import sources
 from tests.conftest import blob, refused_in_one_line
+from tests.formats.test_dicom_series import write_series
 from tests.strange_models import RUN
 from tumorline.errors import UserError
 from tumorline.geometry.grid import Grid
@@ -328,6 +329,25 @@ def test_several_files_of_a_set_have_their_own_pixels(
     monkeypatch.chdir(tmp_path / "set" / "images")
     jobs = list_jobs([Path("a.png"), Path("c.png"), Path("../images/b.png")])
     assert [job.spacing_mm for job in jobs] == [WIDE, None, (2, 2)]
+
+
+def test_what_lies_below_an_earlier_input_is_predicted_once(grey: Any, tmp_path: Path) -> None:
+    for name in ("a.png", "sub/b.png", "sub/c.png"):
+        wide_picture(grey, tmp_path / "in" / name)
+    folder = tmp_path / "in"
+    for inputs in (
+        [folder, folder / "a.png"],
+        [folder, folder / "sub"],
+        [folder / "sub", folder, folder / "sub" / "b.png"],
+    ):
+        assert sorted(job.path.name for job in list_jobs(inputs)) == ["a.png", "b.png", "c.png"]
+
+
+def test_a_series_below_two_inputs_is_predicted_once(tmp_path: Path) -> None:
+    write_series(tmp_path / "in" / "series")
+    for inputs in ([tmp_path / "in", tmp_path / "in" / "series"], [tmp_path / "in" / "series", tmp_path / "in"]):
+        (job,) = list_jobs(inputs)
+        assert len(job.series[0].paths) == 5
 
 
 def test_an_input_that_is_given_twice_is_predicted_once(

@@ -16,13 +16,13 @@ from tumorline.data.facts import Facts, distinct_images, scan, search_near_pairs
 from tumorline.data.finding import Finding, Severity
 from tumorline.data.known_layouts import LAYOUTS
 from tumorline.data.layouts.contents import Contents
+from tumorline.data.layouts.names import name_below
 from tumorline.data.layouts.patient_tables import with_patients_of_tables
 from tumorline.data.left_out import leave_out
 from tumorline.data.near.duplicates import NearPair
 from tumorline.data.near_pairs import slices_among
 from tumorline.data.patients.public_collections import collection_patient
 from tumorline.data.source import Source, open_picture, with_patients
-from tumorline.formats.decode import without_suffix
 from tumorline.geometry.symmetry import inverse_name
 from tumorline.progress import Progress
 from tumorline.source_spec import read_spec
@@ -136,7 +136,7 @@ def _publish_shared(pair: Shared) -> PublishedShared:
 
 def _picture(file: Path, folder: Path) -> Case:
     case = open_picture(file)
-    return Case(without_suffix(file.relative_to(folder)).as_posix(), case.images, planes=case.planes)
+    return Case(name_below(file, folder), case.images, planes=case.planes)
 
 
 def _shared(first: Dataset, second: Dataset) -> tuple[Shared, ...]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
-from tumorline.data.facts import NOT_READ, Facts
+from tumorline.data.facts import Facts
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.tree import below_shared_folder
 from tumorline.data.layouts.volumes.scan_case import NO_PLACE, TWO_PLACES
@@ -66,10 +66,14 @@ def find_unusable(dataset: Dataset) -> list[Finding]:
             if message in reported:  # the slices of one volume
                 continue
             reported.add(message)
-            is_of_image = code in ("unreadable", NOT_READ) and str(case.images[0]) in message
-            file = case.images[0] if is_of_image else case.truth_file
-            findings.append(Finding(code, "error", message, (str(file),)))
+            findings.append(Finding(code, "error", message, (_file_meant(case, message),)))
     return findings + find_unlike_channels(dataset)
+
+
+def _file_meant(case: Case, message: str) -> str:
+    """The file of a case with which a message begins; the image where it begins with none."""
+    named = (str(file) for file in case.files if message.startswith(str(file)))
+    return max(named, key=len, default=str(case.images[0]))
 
 
 def find_listed(dataset: Dataset) -> list[Finding]:
@@ -259,15 +263,15 @@ def _unknown_patients(dataset: Dataset) -> list[Finding]:
 
 
 def _visits_perhaps(dataset: Dataset) -> list[Finding]:
-    """Patients whose names differ in a last word that others have as well, and no known one for a visit."""
+    """Patients whose names differ in a last word or number that others have as well, and no known one for a visit."""
     patients = sorted({case.shown_patient for case in dataset.cases if case.shown_patient})
     names = names_of_one_patient(patients)
     if not names:
         return []
     message = (
-        f"{dataset.source.path}: {len(names)} names of patients differ in their last words alone, as '{names[0]}' and "
-        f"'{names[1]}' do, and count as {len(names)} patients; where they are visits, say so in a patients.csv "
-        "(id, patient)"
+        f"{dataset.source.path}: {len(names)} names of patients differ in their last words or numbers alone, as "
+        f"'{names[0]}' and '{names[1]}' do, and count as {len(names)} patients; where they are visits, say so in a "
+        "patients.csv (id, patient)"
     )
     return [Finding("visits_perhaps", "warning", message)]
 

@@ -57,7 +57,7 @@ def find_near_crossing(dataset: Dataset, split: Split) -> list[Finding]:
     if not crossing:
         return []
     message = (
-        f"{looks_like(*crossing[0])}, but they are in {_join(_parts_of(crossing[0][:2], split))}; "
+        f"{looks_like(*crossing[0])}, but they are in {_listed_parts(_parts_of(crossing[0][:2], split))}; "
         f"{numbered(len(crossing), 'pair')} of near duplicates lie{'s' if len(crossing) == 1 else ''} on two sides of "
         "the split"
     )
@@ -73,8 +73,8 @@ def find_copies_crossing(dataset: Dataset, split: Split) -> list[Finding]:
     second = next(case for case in others if split.parts[case.id] != split.parts[first.id])
     message = (
         f"{split.origin}: by their names {first.id} and {second.id} are augmented copies of one picture, but are in "
-        f"{_join({split.parts[first.id], split.parts[second.id]})}; the copies of {numbered(len(crossing), 'picture')} "
-        "lie on two sides of the split"
+        f"{_listed_parts({split.parts[first.id], split.parts[second.id]})}; the copies of "
+        f"{numbered(len(crossing), 'picture')} lie on two sides of the split"
     )
     if split.parts_are_stated:
         message += f"; {SPLIT_ANEW}"
@@ -89,7 +89,7 @@ def find_crossing(dataset: Dataset, split: Split) -> list[Finding]:
         first, parts = next(iter(torn.items()))
         others = len(torn) - 1
         more = f", and {numbered(others, 'more patient')} {is_or_are(others)} in several parts" if others else ""
-        message = f"{split.origin}: patient {first} is in {_join(parts)}{more}; a patient belongs to one part"
+        message = f"{split.origin}: patient {first} is in {_listed_parts(parts)}{more}; a patient belongs to one part"
         if split.parts_are_stated:
             message += f"; {SPLIT_ANEW}"
         findings.append(Finding("patient_crosses", _severity(split), message))
@@ -102,7 +102,7 @@ def _equal_crossing(dataset: Dataset, split: Split) -> list[Finding]:
     if not crossing:
         return []
     group, group_parts = crossing[0]
-    message = f"{example_of(group)}: equal to {names_of(group)}, but they are in {_join(group_parts)}"
+    message = f"{example_of(group)}: equal to {names_of(group)}, but they are in {_listed_parts(group_parts)}"
     if len(crossing) > 1:
         message += f"; {len(crossing)} groups of equal images lie on two sides of the split"
     files = files_of_cases(case for group, _ in crossing for case in group)
@@ -179,5 +179,5 @@ def _parts_of(cases: Iterable[Case], split: Split) -> set[str]:
     return {split.parts[case.id] for case in cases} - {"excluded"}
 
 
-def _join(parts: Iterable[str]) -> str:
+def _listed_parts(parts: Iterable[str]) -> str:
     return " and ".join(sorted(parts))

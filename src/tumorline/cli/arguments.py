@@ -1,6 +1,7 @@
 """What can be known to be wrong from the arguments alone is said before anything heavy is imported."""
 
 import difflib
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -38,7 +39,7 @@ def refuse_empty(words: Sequence[str]) -> None:
 def require_sources(sources: Iterable[str]) -> None:
     """The same for sources with settings after commas."""
     for text in sources:
-        if not Path(text).exists():
+        if not os.path.exists(text):  # of a text too long for a name Path raises
             require_paths(Path(re.split(r",(?=[\w.]+=)", text, maxsplit=1)[0]))
 
 

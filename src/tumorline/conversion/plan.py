@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tumorline.conversion.outlines import Outlines, choose_outlines
 from tumorline.conversion.scans import Scan, gather, remarks_on
+from tumorline.data.patients.names import one_name
 from tumorline.formats.dicom import read_identifiers
 from tumorline.output.journal import hash_inputs, hash_settings
 from tumorline.output.place import shorten_name
@@ -71,7 +72,7 @@ def _name_scans(scans: Sequence[Scan], keep_identifiers: bool) -> list[NamedScan
     """By the series whose grid they have, as tables of predictions name it; none bears the name of another."""
     named: dict[str, NamedScan] = {}
     for scan in scans:
-        whose = read_identifiers(scan.grid_series.paths[0], keep_identifiers)
+        whose = read_identifiers(scan.grid_series.paths[0], one_name, keep_identifiers)
         stem = shorten_name(whose.series) or "scan"
         numbered = (f"{stem}-{number}" for number in count(2))
         name = next(name for name in chain([stem], numbered) if name not in named)

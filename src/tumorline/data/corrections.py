@@ -82,8 +82,8 @@ def _folder_beside(source: Path, settings: DataConfig) -> Path:
 def _masks_in(folder: Path, written: str) -> tuple[dict[str, Path], list[Finding]]:
     """The masks by their names below the folder, and what is said of other files."""
     contents = Contents(folder)
-    masks = [file for file in contents.files if is_volume(file) or is_picture(file)]
-    other_files = [file for file in contents.files if file not in set(masks)]
+    masks = {file: None for file in contents.files if is_volume(file) or is_picture(file)}
+    other_files = [file for file in contents.files if file not in masks]
     if not masks:
         raise UserError(f"{written}: holds no corrected mask (data.corrections); they are called {NAMES}")
     findings = [*contents.tree.findings]
@@ -114,11 +114,15 @@ def _saved_name(name: str) -> str:
 
 
 def _bases(name: str) -> Iterator[str]:
-    """The names of cases that that of a file may mean, the plainest first, those without its folder last."""
-    below = name_below(Path(COPY.sub("", name)), Path())
-    bases = [below, *(mask_name.base for mask_name in read_mask_names(below))]
-    yield from map(_saved_name, bases)
-    yield from (_saved_name(base.rpartition("/")[2]) for base in bases)
+    """The names of cases that that of a file may mean: as it stands, then without what a browser adds.
+
+    Of each the plainest is first, and those without the file's folder last.
+    """
+    for written in dict.fromkeys((name, COPY.sub("", name))):
+        below = name_below(Path(written), Path())
+        bases = [below, *(mask_name.base for mask_name in read_mask_names(below))]
+        yield from map(_saved_name, bases)
+        yield from (_saved_name(base.rpartition("/")[2]) for base in bases)
 
 
 # ---------------------------------------------------------------- cases

@@ -236,8 +236,8 @@ def _told_labels(case: Case) -> tuple[int, ...]:
 
 
 def _may_be_copied(case: Case) -> bool:
-    """Whether a case is one of a collection of others' images: of BRISC by its name, or of a set with stated parts."""
-    return bool(case.part) or is_brisc(case.id)
+    """Whether a picture is one of a collection of others': of BRISC by its name, or of a set with stated parts."""
+    return not case.is_volume and (bool(case.part) or is_brisc(case.id))
 
 
 def _attempt(read: Callable[[], T]) -> tuple[T | None, list[tuple[str, str]]]:

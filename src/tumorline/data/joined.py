@@ -11,7 +11,7 @@ from tumorline.data.corrections import stranger_findings
 from tumorline.data.dataset import Dataset, load_dataset, read_sample
 from tumorline.data.facts import Look
 from tumorline.data.sample import Sample, SampleReader
-from tumorline.data.source import Source, in_one_spelling, open_source, source_path
+from tumorline.data.source import Source, open_source, source_path, with_first_spellings
 from tumorline.errors import UserError
 from tumorline.escaping import for_shell
 from tumorline.progress import Progress
@@ -79,8 +79,8 @@ def join_datasets(members: dict[str, Dataset], settings: DataConfig) -> Dataset:
     _require_same_images(members)
     channel = _common_meaning(members, settings.sources, "channel")
     label = _common_meaning(members, settings.sources, "label")
-    cases = in_one_spelling(
-        _renamed(name, dataset, case) for name, dataset in members.items() for case in dataset.cases
+    cases = with_first_spellings(
+        [_renamed(name, dataset, case) for name, dataset in members.items() for case in dataset.cases]
     )
     own_facts = [fact for dataset in datasets for fact in dataset.facts]
     facts = [replace(fact, case_id=case.id) for case, fact in zip(cases, own_facts, strict=True)]

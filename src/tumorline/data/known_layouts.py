@@ -14,6 +14,7 @@ from tumorline.data.layouts.unread import sign_of_truth, unread_kind
 from tumorline.data.layouts.unread_dicom import told_of_series
 from tumorline.data.layouts.volumes import brats, loose_volumes, nnunet, scan_case
 from tumorline.errors import UserError
+from tumorline.formats.boundary import require_kind
 from tumorline.formats.unread import unread_array
 from tumorline.regions import NESTED
 from tumorline.wording import numbered
@@ -168,7 +169,8 @@ def check_regions(path: Path, layout: Layout, settings: DataConfig) -> None:
 
 def _seen(contents: Contents) -> str:
     path = contents.path
-    if path.is_file():
+    if not path.is_dir():
+        require_kind(path)
         return f"a file with suffix '{path.suffix}'"
     if contents.pictures:
         return _seen_pictures(contents)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
+from tumorline.data.layouts.names import normalised
 from tumorline.errors import UserError
 from tumorline.wording import is_or_are, numbered
 
@@ -18,21 +19,23 @@ def leave_out(
     """The cases and findings of a source without those of these ids. Raises UserError for a name that is of none."""
     if not names:
         return tuple(cases), tuple(findings)
+    names = [*map(normalised, names)]
     _require_known(path, names, [*(case.id for case in cases), *(finding.stands_for for finding in findings)])
-    left = tuple(case for case in cases if case.id not in names)
+    left = tuple(case for case in cases if normalised(case.id) not in names)
     if not left:
         raise UserError(f"{path}: leave_out names every case; nothing is left")
     shown_names = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
     note = Finding(
         "left_out", "info", f"{path}: {numbered(len(names), 'case')} {is_or_are(len(names))} left out ({shown_names})"
     )
-    files = {str(file) for case in cases if case.id in names for file in case.files}
+    files = {str(file) for case in cases if normalised(case.id) in names for file in case.files}
     return left, (*(finding for finding in findings if not _is_about(finding, names, files)), note)
 
 
 def _require_known(path: Path, names: Sequence[str], known: Sequence[str]) -> None:
     """Raise UserError where names are those of no case, with the nearest of what is there."""
-    unknown = [name for name in names if name not in known]
+    ids = {*map(normalised, known)}
+    unknown = [name for name in names if name not in ids]
     if unknown:
         sentences = "; ".join(f"no case '{name}' here{_nearest(name, known)}" for name in unknown[:SHOWN])
         raise UserError(f"{path}: leave_out: {sentences}; tables list the cases by their ids")
@@ -46,5 +49,5 @@ def _nearest(name: str, known: Sequence[str]) -> str:
 def _is_about(finding: Finding, names: Collection[str], files: set[str]) -> bool:
     """Whether a finding stands for a case of these ids, or all files that it is about are those of such cases."""
     if finding.stands_for:
-        return finding.stands_for in names
+        return normalised(finding.stands_for) in names
     return bool(finding.files) and files >= {*finding.files}

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterable
 from hashlib import sha256
@@ -11,7 +12,7 @@ from zlib import crc32
 
 from tumorline.config import DataConfig
 from tumorline.errors import WriteError
-from tumorline.files import write_bytes
+from tumorline.files import keep_newest, write_bytes
 from tumorline.user_folders import default_folder
 
 SETTLED_S = 2.0
@@ -20,6 +21,11 @@ SETTLED_S = 2.0
 
 FORMAT = 3
 """Of the files that are kept; those of another are not looked at."""
+
+LETTERS = 24
+"""Of the hash in the name of such a file."""
+MOST_KEPT = 50
+"""Files of one kind, those used last: each change of a file, a setting or the version makes another."""
 
 T = TypeVar("T")
 
@@ -42,16 +48,14 @@ def stamps(files: Iterable[Path]) -> list[Stamp] | None:
     """Path, size, times of change of content and of file, and file number of each.
 
     Size and time stamp alone may be those of the file before, where a tool sets them. None where one cannot be read or
-    has only just been written.
+    has only just been written, by the time that the system keeps: a tool may have set any time of the content.
     """
     try:
         file_stamps = [_stamp(file) for file in files]
     except OSError:
         return None
     settled = (time.time() - SETTLED_S) * 1e9
-    return (
-        file_stamps if all(max(stamp.content_changed, stamp.file_changed) < settled for stamp in file_stamps) else None
-    )
+    return file_stamps if all(stamp.file_changed < settled for stamp in file_stamps) else None
 
 
 def _stamp(file: Path) -> Stamp:
@@ -72,15 +76,20 @@ def remember(
     The value is made where it is not kept yet, is damaged or is not understood; a folder that cannot be written keeps
     nothing, and a value that does not last is not kept.
     """
-    name = sha256(json.dumps([FORMAT, key], default=str).encode()).hexdigest()[:24]
+    name = sha256(json.dumps([FORMAT, key], default=str).encode()).hexdigest()[:LETTERS]
     path = folder / f"{kind}-{name}.json"
     try:
-        return understand(_unpacked(_content_of(path), name))
+        known = understand(_unpacked(_content_of(path), name))
     except Exception:
         value = make()
+    else:
+        with contextlib.suppress(OSError):
+            os.utime(path)  # used last
+        return known
     if lasts(value):
         with contextlib.suppress(OSError, WriteError):
             write_bytes(path, _packed(value, name))
+            keep_newest(folder, f"{kind}-{'[0-9a-f]' * LETTERS}.json", MOST_KEPT)
     return understand(value)
 
 

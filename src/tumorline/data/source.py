@@ -1,6 +1,6 @@
 """A source is a folder or table in a supported layout, recognised by its content."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,14 +14,14 @@ from tumorline.data.layouts import figshare, lgg, tumour_free
 from tumorline.data.layouts.annotations.legends import with_legends
 from tumorline.data.layouts.classes import refuse_tumours
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.names import stated_part
+from tumorline.data.layouts.names import name_below, stated_part
 from tumorline.data.layouts.patient_tables import refuse_unread_tables
 from tumorline.data.layouts.tcga import is_triple
 from tumorline.data.layouts.unread import mask_beside_images, unread_kind
 from tumorline.data.layouts.volumes import scan_case
 from tumorline.data.left_out import leave_out
 from tumorline.data.memory import cache_folder
-from tumorline.data.patients.names import patient_meant, patients_in_names, spelling
+from tumorline.data.patients.names import one_name, patient_meant, patients_in_names, spelling
 from tumorline.data.patients.public_collections import collection_patient_of_file
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom
@@ -132,7 +132,7 @@ def _as_source(
 ) -> Source:
     path = contents.path
     stated = _with_stated_parts(contents, cases)
-    cases = in_one_spelling(with_patients([_with_header(case, keep_identifiers) for case in stated]))
+    cases = with_first_spellings(with_patients([_with_header(case, keep_identifiers) for case in stated]))
     refuse_unread_tables(contents, cases)
     return Source(
         path,
@@ -159,9 +159,16 @@ def _with_stated_parts(contents: Contents, cases: Sequence[Case]) -> Sequence[Ca
     if not contents.path.is_dir():
         return cases
     parts = {case.id: case.part or stated_part(case.id) for case in cases}
+    if not any(parts.values()):
+        parts = {case.id: _part_of_folders(contents.path, case.images[0]) for case in cases}
     if len(set(parts.values()) - {""}) < 2:
         return cases
     return [replace(case, part=parts[case.id]) for case in cases]
+
+
+def _part_of_folders(path: Path, image: Path) -> str:
+    """The part that the folders of an image state, which many layouts leave out of the names of cases."""
+    return stated_part(name_below(image, path)) if image.is_relative_to(path) else ""
 
 
 def _tumour_free(contents: Contents, settings: DataConfig) -> Source:
@@ -203,12 +210,13 @@ def _with_header(case: Case, keep_identifiers: bool) -> Case:
         return case
     from tumorline.formats.dicom import read_dicom_header
 
-    header = read_dicom_header(case.images[0], keep_identifiers)
+    header = read_dicom_header(case.images[0], one_name, keep_identifiers)
     return replace(
         case,
         patient=case.patient or header.patient,
+        patient_written=case.patient_written if case.patient else header.written,
         spacing_mm=case.spacing_mm or header.spacing_mm,
-        identifier="" if case.patient else header.identifier,
+        identifier="" if case.patient else patient_meant(header.identifier),
     )
 
 
@@ -224,12 +232,13 @@ def _with_patient(case: Case, borne: str | None) -> Case:
     return replace(case, patient=patient, patient_written=written or patient or "")
 
 
-def in_one_spelling(cases: Iterable[Case]) -> list[Case]:
+def with_first_spellings(cases: Sequence[Case]) -> list[Case]:
     """The cases with patients that files and folders write in several ways under the first of them."""
-    first: dict[str, str] = {}
+    first: dict[str, Case] = {}
+    firsts = [first.setdefault(spelling(case.patient), case) if case.patient else case for case in cases]
     return [
-        replace(case, patient=first.setdefault(spelling(case.patient), case.patient)) if case.patient else case
-        for case in cases
+        replace(case, patient=same.patient, identifier=case.identifier and same.identifier)
+        for case, same in zip(cases, firsts, strict=True)
     ]
 
 

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from tumorline.data.patients.names import patient_meant, spelling, without_decimals, without_visits
+from tumorline.data.patients.names import one_name, spelling, without_decimals, without_visits
 from tumorline.errors import UserError
 from tumorline.formats.decode import without_suffix
 from tumorline.user_text import Rows, read_user_table, says_nothing
@@ -18,9 +18,10 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 ALIASES = {
     "id": ("case", "case_id", "image_id", "filename", "file_name", "file"),
     "patient": ("patient_id", "patientid", "pid", "subject", "subject_id", "participant_id"),
+    "split": ("part",),
 }
 """What a column may be called where none has the proper name."""
-PROPER = ("id", "patient", "patient_group", "image", "mask", "class_name", "split", "part", "fold", "spacing_mm")
+PROPER = ("id", "patient", "patient_group", "image", "mask", "class_name", "split", "fold", "spacing_mm")
 LEAST_MATCHED = 0.5
 """Share of the shorter of two lists of names: where fewer are in both, the two do not belong together."""
 
@@ -47,10 +48,10 @@ def stated_patient(row: Mapping[str, str]) -> str:
     return next((cell for cell in cells if not says_nothing(cell)), "")
 
 
-def stated_spacing(row: Mapping[str, str], name: str) -> tuple[float, float] | None:
+def stated_spacing(row: Mapping[str, str], where: str) -> tuple[float, float] | None:
     """From top to bottom and from left to right, where a row states the size of a pixel. Raises UserError for no size.
 
-    One number is that of a square.
+    One number is that of a square. `where` is what the error begins with.
     """
     text = row.get("spacing_mm", "")
     if says_nothing(text):
@@ -60,7 +61,7 @@ def stated_spacing(row: Mapping[str, str], name: str) -> tuple[float, float] | N
     except ValueError:
         values = []
     if len(values) not in (1, 2) or not all(0 < value < math.inf for value in values):
-        raise UserError(f"case '{name}': spacing_mm is '{text}'; expected one or two positive numbers")
+        raise UserError(f"{where}: spacing_mm is '{text}'; expected one or two positive numbers")
     return (values[0], values[-1])
 
 
@@ -68,7 +69,7 @@ def refuse_two_spellings(path: Path, stated: Iterable[str]) -> None:
     """Raise UserError where two names of patients differ only in how they are written, as '1' and '1.0' do."""
     written: dict[str, str] = {}
     for name in map(without_visits, filter(None, stated)):
-        earlier = written.setdefault(spelling(patient_meant(name)), name)
+        earlier = written.setdefault(one_name(name), name)
         if earlier != name:
             raise UserError(
                 f"{path}: patients '{earlier}' and '{name}' differ only in how they are written; write each patient in "
@@ -122,11 +123,12 @@ def rows_by_name(path: Path, rows: Rows, names: Collection[str], where: str) -> 
 def match_most(path: Path, column: str, ids: Collection[str], names: Collection[str], where: str) -> dict[str, str]:
     """`match_ids`. Raises UserError where a table and a set have little in common; shows how both write their names."""
     meant = match_ids(ids, names)
-    stranger = next((written for written in ids if written not in meant), "")
-    lonely = next((name for name in sorted(names) if name not in meant.values()), "")
-    matched = len(set(meant.values()))
+    meant_names = {*meant.values()}
+    matched = len(meant_names)
     if matched >= LEAST_MATCHED * min(len(set(ids)), len(names)) and matched:
         return meant
+    stranger = next((written for written in ids if written not in meant), "")
+    lonely = next((name for name in sorted(names) if name not in meant_names), "")
     raise UserError(
         f"{path}: {matched} of its {numbered(len(set(ids)), 'row')} mean one of the {len(names)} names in {where}; "
         f"the table's column {column} holds for example '{stranger}', {where} for example '{lonely}'; write them alike"

@@ -61,6 +61,7 @@ JPEG_LS_FRAME = b"\xff\xf7"
 Array = npt.NDArray[Any]
 Numbers = tuple[float, ...]
 T = TypeVar("T")
+Naming = Callable[[str], str]
 
 
 def hush_libraries() -> None:
@@ -76,17 +77,22 @@ hush_libraries()
 
 
 class DicomHeader(NamedTuple):
-    """What a slice tells beside its pixels: a hash of the patient's id, the spacing of rows and columns."""
+    """What a slice tells beside its pixels: a hash of the patient's name, the spacing of rows and columns."""
 
     patient: str | None = None
+    written: str = ""
+    """A hash of the id as it is written, in which a visit may stand."""
     spacing_mm: tuple[float, float] | None = None
     identifier: str = ""
     """The patient's id as it is written, where that was asked for."""
 
 
-def read_dicom_header(path: Path, keep_identifiers: bool = False) -> DicomHeader:
-    """The header of a slice; empty for a file that cannot be read, which decoding reports."""
-    return read_tags(path, HEADER_TAGS, lambda header: _header(header, keep_identifiers), DicomHeader())
+def read_dicom_header(path: Path, name_of: Naming = str, keep_identifiers: bool = False) -> DicomHeader:
+    """The header of a slice; empty for a file that cannot be read, which decoding reports.
+
+    `name_of` gives the one name of the patient whom an id means.
+    """
+    return read_tags(path, HEADER_TAGS, lambda header: _header(header, name_of, keep_identifiers), DicomHeader())
 
 
 def read_tags(path: Path, tags: Sequence[str], understand: Callable[[pydicom.Dataset], T], otherwise: T) -> T:
@@ -99,13 +105,14 @@ def read_tags(path: Path, tags: Sequence[str], understand: Callable[[pydicom.Dat
         return otherwise
 
 
-def _header(dataset: pydicom.Dataset, keep_identifiers: bool) -> DicomHeader:
+def _header(dataset: pydicom.Dataset, name_of: Naming = str, keep_identifiers: bool = False) -> DicomHeader:
     patient = str(dataset.get("PatientID") or "").strip()
     is_known = not says_nothing(patient)
     spacing = numbers_of(_frame_settings(dataset, 0, SPACING).get("PixelSpacing"))
     has_spacing = len(spacing) == 2 and min(spacing) > 0 and max(spacing) < np.inf
     return DicomHeader(
-        hash_identifier(patient) if is_known else None,
+        hash_identifier(name_of(patient)) if is_known else None,
+        hash_identifier(patient) if is_known else "",
         (spacing[0], spacing[1]) if has_spacing else None,
         patient if is_known and keep_identifiers else "",
     )
@@ -134,12 +141,18 @@ class Identifiers(NamedTuple):
     series: str = ""
 
 
-def read_identifiers(path: Path, as_written: bool = False) -> Identifiers:
-    """Hashes of PatientID and SeriesInstanceUID, or the two as the file has them; empty for a file that is none."""
+def read_identifiers(path: Path, name_of: Naming, as_written: bool = False) -> Identifiers:
+    """Hashes of the patient's name and of SeriesInstanceUID, or the two as the file has them.
+
+    Empty for a file that is none. `name_of` as for `read_dicom_header`.
+    """
 
     def understand(header: pydicom.Dataset) -> Identifiers:
-        texts = (str(header.get(tag) or "").strip() for tag in IDENTIFYING_TAGS)
-        return Identifiers(*(text if as_written or says_nothing(text) else hash_identifier(text) for text in texts))
+        patient, series = (str(header.get(tag) or "").strip() for tag in IDENTIFYING_TAGS)
+        if as_written:
+            return Identifiers(patient, series)
+        names = (patient if says_nothing(patient) else name_of(patient), series)
+        return Identifiers(*(name if says_nothing(name) else hash_identifier(name) for name in names))
 
     return read_tags(path, IDENTIFYING_TAGS, understand, Identifiers())
 
@@ -166,7 +179,7 @@ def read_dataset_pixels(dataset: pydicom.Dataset) -> tuple[Array, tuple[float, f
             clone.file_meta = copy.copy(meta)
             clone.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
         _require_one_frame(path, clone)
-        return _displayed(clone, _stored(path, clone), as_seen=True), _header(clone, keep_identifiers=False).spacing_mm
+        return _displayed(clone, _stored(path, clone), as_seen=True), _header(clone).spacing_mm
 
 
 def read_dicom_frames(path: Path) -> Array:

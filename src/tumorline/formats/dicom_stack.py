@@ -89,7 +89,7 @@ def _require_same(
 
 def _usual(values: Sequence[Numbers], within: float) -> Numbers:
     """One of the values that most are when rounded."""
-    rounded = [tuple(round(number / within) for number in value) for value in values]
+    rounded = [tuple(float(np.rint(number / within)) for number in value) for value in values]
     return values[rounded.index(Counter(rounded).most_common(1)[0][0])]
 
 

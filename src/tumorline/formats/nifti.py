@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorline.arrays import Float64Array
-from tumorline.errors import UserError
+from tumorline.errors import ReadError, UserError
 from tumorline.formats.boundary import decode_one, max_pixels, read_head, require_regular, require_size
 from tumorline.geometry.grid import Grid, grid_of
 
@@ -149,8 +149,7 @@ def read_volume(path: Path, frame: int | None = None) -> Voxels:
     """
     with decode_one(path):
         require_regular(path)
-        limit = max_pixels()
-        voxels = _shelf.fetch((path, path.stat().st_mtime_ns, limit), lambda: _turned_voxels(path))
+        voxels = _shelf.fetch((path, *_state_of(path), max_pixels()), lambda: _turned_voxels(path))
         if isinstance(voxels, UserError):
             raise UserError(str(voxels)) from voxels
         return one_frame(path, voxels, frame)
@@ -210,10 +209,21 @@ class _Shelf:
 _shelf = _Shelf()
 
 
+def _state_of(path: Path) -> tuple[int, ...]:
+    """What tells that a file has changed, whatever time stamp a tool has set."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
 def _turned_voxels(path: Path) -> Voxels | UserError:
-    """Voxels `(X, Y, Z, frames)`, turned to the patient's axes; what is wrong with a file is kept as well."""
+    """Voxels `(X, Y, Z, frames)`, turned to the patient's axes; what is wrong with a file is kept as well.
+
+    Raises ReadError for a file that is not read this time, of which nothing is kept.
+    """
     try:
         return decode_volume(path)
+    except ReadError:
+        raise
     except UserError as error:
         return error
 

@@ -211,8 +211,8 @@ def _mask_pixels(image: Image.Image) -> Pixels:
 
 def _label_pixels(image: Image.Image) -> Pixels:
     """Of a palette of colours the place of each, which is the label; of a palette of greys these."""
-    pixels = _pixels(image)
-    return pixels if image.mode != "P" or channels_agree(pixels) else np.asarray(image)
+    of_colours = image.mode == "P" and not channels_agree(np.reshape(image.getpalette() or [], (-1, 3)))
+    return np.asarray(image) if of_colours else _pixels(image)
 
 
 READ_PART = {"image": _pixels, "mask": _mask_pixels, "labels": _label_pixels}

@@ -1,7 +1,7 @@
 """What is to be predicted: pictures, volumes, and scans whose channels are files of their own."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 Channels = Sequence[str]
 """Names of the channels that a model takes, in its order; "" where one is unknown."""
+
+Listed = tuple[Selection, list[Scan]]
+"""Files that are predicted each by itself, or as slices of series, and scans of several files."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class PredictionJob:
 def list_jobs(
     inputs: Iterable[Path], channels: Channels = ("",), notify: Notify | None = None, may_lack: bool = False
 ) -> list[PredictionJob]:
-    """The cases to predict, without earlier results, each input once.
+    """The cases to predict, without earlier results, each file once, though it be given twice or with its folder.
 
     `notify` hears what of a folder is left out, and why. Of a folder's volumes a model of one channel gets those of its
     channel and those whose names do not say what they are; a model of several gets the scans that have all of them, or
@@ -122,20 +125,56 @@ def _all_jobs(
     inputs: Sequence[Path], channels: Channels, notify: Notify | None, may_lack: bool
 ) -> Iterator[PredictionJob]:
     """The cases of all inputs, in their order; series are looked for in all folders together."""
-    listed = {path: _images_and_scans(Contents(path), channels, may_lack) for path in inputs if path.is_dir()}
-    listed |= {path: (Selection((path,), {}, {}), []) for path in inputs if path.is_file() and holds_series(path)}
-    pictures = ((path, selection.images) for path, (selection, _) in listed.items())
+    listed = _listed_once(inputs, channels, may_lack)
+    pictures = ((path, below[0].images) for path, below in listed.items() if below)
     slices = gather_series(pictures, channels, may_lack)
-    around = pixels_around(path for path in inputs if path in listed or not _is_table(path))
-    for path in inputs:
-        if path in listed:
-            jobs = _jobs_of_folder(path, *listed[path], slices, channels, notify)
+    around = pixels_around(path for path, below in listed.items() if below or not _is_table(path))
+    for path, below in listed.items():
+        if below:
+            jobs = _jobs_of_folder(path, *below, slices, channels, notify)
         else:
             jobs = _jobs_of_file(path, channels, notify, may_lack)
         yield from jobs if _is_table(path) else (_with_pixels(job, around) for job in jobs)
     if notify:
         for remark in slices.remarks:
             notify(remark)
+
+
+def _listed_once(inputs: Iterable[Path], channels: Channels, may_lack: bool) -> dict[Path, Listed | None]:
+    """The files of each input that are below none before it; None for a file that is read by itself.
+
+    An input of which all files are below others is left out.
+    """
+    seen: set[str] = set()
+    listed: dict[Path, Listed | None] = {}
+    for path in inputs:
+        below = _files_below(path, channels, may_lack)
+        files = [path] if below is None else _files_of(below)
+        if not files or any(os.path.abspath(file) not in seen for file in files):
+            listed[path] = below and _unseen(below, seen)
+        seen |= {*map(os.path.abspath, files)} if below or not _is_table(path) else set()
+    return listed
+
+
+def _files_below(path: Path, channels: Channels, may_lack: bool) -> Listed | None:
+    """What lies in a folder, or in a file of DICOM slices; None for any other file."""
+    if path.is_dir():
+        return _images_and_scans(Contents(path), channels, may_lack)
+    return (Selection((path,), {}, {}), []) if path.is_file() and holds_series(path) else None
+
+
+def _files_of(below: Listed) -> list[Path]:
+    selection, scans = below
+    return [*selection.images, *selection.problems, *(image for scan in scans for image in scan.images)]
+
+
+def _unseen(below: Listed, seen: Container[str]) -> Listed:
+    """The same without what was seen already."""
+    selection, scans = below
+    images = tuple(path for path in selection.images if os.path.abspath(path) not in seen)
+    problems = {path: why for path, why in selection.problems.items() if os.path.abspath(path) not in seen}
+    new = [scan for scan in scans if not scan.images or any(os.path.abspath(path) not in seen for path in scan.images)]
+    return replace(selection, images=images, problems=problems), new
 
 
 def _with_pixels(job: PredictionJob, around: Spacings) -> PredictionJob:
@@ -158,7 +197,8 @@ def _jobs_of_folder(
     """The cases of a folder, and its folders that cannot be listed, each with the name of its results."""
     of_series = [scan for scan in slices.scans if scan.root == folder]
     had_slices = any(path in slices.used for path in selection.images)
-    pictures = tuple(path for path in selection.images if path not in slices.used | slices.objects)
+    slice_files = slices.used | slices.objects
+    pictures = tuple(path for path in selection.images if path not in slice_files)
     selection = replace(selection, images=pictures)
     if not selection.images and not selection.problems and not scans and not had_slices:
         raise UserError(
@@ -178,7 +218,7 @@ def _jobs_of_folder(
     return [*single, *map(_job_of_scan, scans), *map(_job_of_series, of_series), *locked]
 
 
-def _images_and_scans(contents: Contents, channels: Channels, may_lack: bool) -> tuple[Selection, list[Scan]]:
+def _images_and_scans(contents: Contents, channels: Channels, may_lack: bool) -> Listed:
     """Files that are predicted each by itself, and scans, of which a model of one channel gets those of nnU-Net."""
     if len(channels) > 1:
         scans = gather_scans(contents, channels, may_lack) if all(channels) else []

@@ -7,10 +7,7 @@ import numpy.typing as npt
 
 from tumorline.arrays import MaskArray
 from tumorline.errors import UserError
-from tumorline.regions import CORE, ENHANCING, NESTED, WHOLE
-
-EARLIER, LATER = 4, 3
-"""BraTS's label of enhancing tumour: to 2022, and from 2023 on."""
+from tumorline.regions import CORE, EARLIER, ENHANCING, LATER, NESTED, WHOLE
 
 LabelArray = npt.NDArray[np.uint8]
 

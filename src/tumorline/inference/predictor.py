@@ -12,6 +12,7 @@ import numpy as np
 from tumorline.arrays import MaskArray
 from tumorline.data.case import holds_two_values
 from tumorline.data.layouts.to_predict.series_words import note_on_ends, note_on_sequence, note_on_slice
+from tumorline.data.patients.names import one_name
 from tumorline.environment import versions
 from tumorline.errors import UserError, WriteError
 from tumorline.formats.decode import is_dicom
@@ -109,7 +110,7 @@ class Predictor:
             return {}
         from tumorline.formats.dicom import read_identifiers  # imports pydicom
 
-        return read_identifiers(job.path, self.keep_identifiers)._asdict()
+        return read_identifiers(job.path, one_name, self.keep_identifiers)._asdict()
 
     def _files_of(self, job: PredictionJob) -> str:
         names = job.channels or self.model.channels

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tumorline.environment import machine
 from tumorline.errors import UserError
-from tumorline.files import write_bytes
+from tumorline.files import keep_newest, write_bytes
 from tumorline.onnx_file import hash_network
 from tumorline.user_folders import default_folder
 
@@ -70,7 +70,7 @@ class KeptNetwork:
         content = b"\n".join([first, _checksum(first, compiled.network).encode(), compiled.network])
         with suppress(OSError, UserError):
             Context().run(write_bytes, self.path, content)  # it belongs to no folder of results
-            _remove_oldest(self.path.parent)
+            keep_newest(self.path.parent, f"*{SUFFIX}", MOST)
 
 
 def find_compiled(onnx: Path, settings: Settings) -> KeptNetwork:
@@ -92,9 +92,3 @@ def _checksum(first: bytes, network: bytes) -> str:
     total = hashlib.sha256(first)
     total.update(network)
     return total.hexdigest()
-
-
-def _remove_oldest(folder: Path) -> None:
-    kept = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in kept[MOST:]:
-        path.unlink()

@@ -14,10 +14,10 @@ from tumorline.data.case import Case
 from tumorline.data.memory import cache_folder, remember, stamps
 from tumorline.errors import ReadError, UserError
 from tumorline.formats import nifti
-from tumorline.regions import Labels, LabelScheme, scheme_of_parts
+from tumorline.regions import EARLIER, LATER, Labels, LabelScheme, scheme_of_parts
 
-EARLIER, LATER, CHILDREN = 4, 3, 1
-"""Conventions, by their label of enhancing tumour."""
+CHILDREN = 1
+"""Label of enhancing tumour of the third convention, beside `EARLIER` and `LATER`."""
 SCHEMES = {
     EARLIER: scheme_of_parts(oedema=(2,), core=(1,), enhancing=(4,)),
     LATER: scheme_of_parts(oedema=(2,), core=(1,), enhancing=(3,), others=(0, 4)),

@@ -1,6 +1,6 @@
 """Two folders side by side, `images/` and `masks/`, whose files have the same names; also several pairs, nested."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from tumorline.data.layouts.names import (
     folder_words,
     image_of_mask,
     match_masks,
-    normalised,
+    name_below,
     read_folder_name,
 )
 from tumorline.data.layouts.pairs import joined_note
@@ -64,7 +64,8 @@ def read_folders(contents: Contents, _settings: DataConfig) -> Listing:
     Raises UserError where it is not clear which folder belongs to which.
     """
     pairs = folder_pairs(contents)
-    paired = [_match_files(contents, folders) for folders in pairs]
+    names = _names_by_folder(contents, pairs)
+    paired = [_match_files(names, folders) for folders in pairs]
     images = {pair.folders.prefix + name: image for pair in paired for name, image in pair.images.items()}
     location = f"{paired[0].folders.images.name}/" if len(paired) == 1 else "the folders of images"
     rows, notes = read_patients(contents, images, location)
@@ -84,9 +85,9 @@ def folder_pairs(contents: Contents) -> list[FolderPair]:
         if len(rivals) > 1:
             parent, names = rivals[0].parent, _listed(contents, rivals)
             raise UserError(f"{parent}: holds {names}; which of them belongs to the pairs is not clear, keep one")
-    parents = [images[0].parent for images, _ in candidates]
+    siblings = Counter(images[0].parent for images, _ in candidates)
     return [
-        FolderPair(images[0], masks[0], _prefix(contents.path, images[0], parents.count(images[0].parent) > 1))
+        FolderPair(images[0], masks[0], _prefix(contents.path, images[0], siblings[images[0].parent] > 1))
         for images, masks in candidates
     ]
 
@@ -100,12 +101,12 @@ def _prefix(path: Path, images: Path, has_siblings: bool) -> str:
 
 def _candidates(contents: Contents) -> Iterator[tuple[list[Path], list[Path]]]:
     """Folders of images and of masks that belong together, from the outside inwards; more than one is in doubt."""
-    within: list[Path] = []
-    for children in _children(contents).values():
-        if any(child.is_relative_to(folder) for child in children[:1] for folder in within):
+    within: set[Path] = set()
+    for parent, children in _children(contents).items():
+        if not within.isdisjoint((parent, *parent.parents)):
             continue
         pairs = _pairs_among(children)
-        within += [folder for pair in pairs for folders in pair for folder in folders]
+        within |= {folder for pair in pairs for folders in pair for folder in folders}
         yield from pairs
 
 
@@ -147,43 +148,55 @@ def _listed(contents: Contents, folders: Sequence[Path]) -> str:
 
 def _without_masks(contents: Contents, pairs: Sequence[FolderPair]) -> list[Finding]:
     """A warning for each folder of images that stands beside the pairs and has no masks, as public test parts do."""
-    paired = [folder for pair in pairs for folder in (pair.images, pair.masks)]
+    paired = _folders_of(pairs)
+    above = {parent for folder in paired for parent in folder.parents}
     keys = [_by_key(children, "image") for children in _children(contents).values()]
-    findings = []
-    for folder in (folder for by_key in keys for folders in by_key.values() for folder in folders):
-        if not any(folder.is_relative_to(other) or other.is_relative_to(folder) for other in paired):
-            count = sum(file.is_relative_to(folder) for file in contents.pictures)
-            images = numbered(count, "image")
-            message = f"{folder}: {images} without a folder of masks beside it {is_or_are(count)} left out"
-            findings.append(Finding("no_masks", "warning", message, (str(folder),)))
-    return findings
+    named = (folder for by_key in keys for folders in by_key.values() for folder in folders)
+    lonely = {folder: 0 for folder in named if folder not in above and paired.isdisjoint((folder, *folder.parents))}
+    for file in contents.pictures:
+        for folder in lonely.keys() & {*file.parents}:
+            lonely[folder] += 1
+    return [_left_out(folder, count) for folder, count in lonely.items()]
+
+
+def _folders_of(pairs: Sequence[FolderPair]) -> set[Path]:
+    return {folder for pair in pairs for folder in (pair.images, pair.masks)}
+
+
+def _left_out(folder: Path, count: int) -> Finding:
+    message = f"{folder}: {numbered(count, 'image')} without a folder of masks beside it {is_or_are(count)} left out"
+    return Finding("no_masks", "warning", message, (str(folder),))
 
 
 # ---------------------------------------------------------------- files
 
 
-def _match_files(contents: Contents, folders: FolderPair) -> _Paired:
-    images, findings = _by_name(contents, folders, "image")
-    masks, more = _by_name(contents, folders, "mask")
+def _names_by_folder(contents: Contents, pairs: Sequence[FolderPair]) -> dict[Path, dict[Path, str]]:
+    """The pictures below each folder of the pairs, with their names there."""
+    names: dict[Path, dict[Path, str]] = {folder: {} for folder in _folders_of(pairs)}
+    for file in contents.pictures:
+        for folder in names.keys() & {*file.parents}:
+            names[folder][file] = name_below(file, folder)
+    return names
+
+
+def _match_files(names: Mapping[Path, Mapping[Path, str]], folders: FolderPair) -> _Paired:
+    images, findings = _by_name(names[folders.images], folders.prefix, "image")
+    masks, more = _by_name(names[folders.masks], folders.prefix, "mask")
     match = match_masks(images, masks)
     of_images = {name: [masks[mask] for mask in match.masks[name]] for name in images if name in match.masks}
     return _Paired(folders, images, of_images, findings + more + _unpaired(folders, images, masks, match))
 
 
-def _by_name(contents: Contents, folders: FolderPair, kind: Kind) -> tuple[Files, list[Finding]]:
+def _by_name(names: Mapping[Path, str], prefix: str, kind: Kind) -> tuple[Files, list[Finding]]:
+    """Files of one folder by their names in it; `prefix` makes of these the names of cases."""
     files: Files = {}
     findings = []
-    folder = folders.images if kind == "image" else folders.masks
-    prefix = normalised(f"{folder.relative_to(contents.path).as_posix()}/")
-    for file, below in contents.names.items():
-        if not below.startswith(prefix):
-            continue
-        name = _inner_name(below.removeprefix(prefix), kind)
+    for file, below in names.items():
+        name = _inner_name(below, kind)
         if name in files:
             message = f"{file}: same name as {files[name].name} but for the suffix; keep one of them"
-            findings.append(
-                Finding("ambiguous", "error", message, (str(files[name]), str(file)), folders.prefix + name)
-            )
+            findings.append(Finding("ambiguous", "error", message, (str(files[name]), str(file)), prefix + name))
         files.setdefault(name, file)
     return files, findings
 

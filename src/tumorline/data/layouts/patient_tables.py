@@ -18,6 +18,7 @@ from tumorline.data.user_tables import (
     stated_spacing,
 )
 from tumorline.errors import UserError
+from tumorline.formats.nifti import is_volume
 from tumorline.wording import is_or_are, numbered
 
 KNOWN_COLUMNS = {"id", "patient", "patient_group", "mask", "class_name", "split", "fold", "spacing_mm"}
@@ -43,6 +44,7 @@ def read_patients(
     for folder, table in patient_tables(contents, images.values()).items():
         names = {_below(contents, folder, name): name for name in images if images[name].is_relative_to(folder)}
         table_rows, more = _read_rows(table, names.keys(), where)
+        _require_spacings(table, {images[names[written]]: row for written, row in table_rows.items()})
         rows |= {names[written]: row for written, row in table_rows.items()}
         notes += more
     return rows, notes
@@ -107,6 +109,13 @@ def _read_rows(table: Path, names: Collection[str], where: str) -> tuple[dict[st
     return rows_of_names, [Finding("rows_without_file", "info", message, (str(table),))]
 
 
+def _require_spacings(table: Path, rows: Mapping[Path, Row]) -> None:
+    """Raise UserError where a table states no size for the pixels of a picture; voxels have their own."""
+    for image, row in rows.items():
+        if not is_volume(image):
+            stated_spacing(row, f"{table}: case '{row['id']}'")
+
+
 def case_from_row(name: str, image: Path, masks: Sequence[Path], row: Row) -> Case:
     """An image with its masks and what a table says of it; an empty row says nothing."""
     attributes = {key: value for key, value in row.items() if key not in {*KNOWN_COLUMNS, "image"}}
@@ -119,7 +128,7 @@ def case_from_row(name: str, image: Path, masks: Sequence[Path], row: Row) -> Ca
         class_name=row.get("class_name", ""),
         part=row.get("split", ""),
         fold=row.get("fold", ""),
-        spacing_mm=stated_spacing(row, name),
+        spacing_mm=stated_spacing(row, f"case '{name}'"),
         attributes=attributes,
     )
 

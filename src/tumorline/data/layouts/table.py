@@ -16,7 +16,7 @@ from tumorline.data.layouts.patient_tables import Row, case_from_row
 from tumorline.data.layouts.unread_dicom import told_of_folder
 from tumorline.data.layouts.volumes.listed_volumes import list_scans
 from tumorline.data.layouts.volumes.scan_case import REGION_WORDS, SEQUENCE_WORDS, plain_word
-from tumorline.data.user_tables import TABLE_SUFFIXES, read_rows_of_cases
+from tumorline.data.user_tables import TABLE_SUFFIXES, read_rows_of_cases, stated_spacing
 from tumorline.errors import UserError
 from tumorline.formats.decode import PICTURE_SUFFIXES
 from tumorline.formats.nifti import is_volume
@@ -172,6 +172,7 @@ def _case_of_row(path: Path, line: int, row: Row, columns: Columns) -> Case:
     )
     files = {*columns.images, *columns.masks, *columns.others}
     attributes = {key: value for key, value in row.items() if key not in files}
+    stated_spacing(row, f"{path}: line {line} (id '{name}')")
     return replace(
         case_from_row(name, images[0], masks, attributes),
         images=tuple(images),

@@ -3,9 +3,9 @@
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
+from tumorline.data.layouts.names import name_below
 from tumorline.data.layouts.patient_tables import case_from_row, read_patients
 from tumorline.errors import UserError
-from tumorline.formats.decode import without_suffix
 
 LAYOUT = "tumour-free pictures"
 
@@ -13,7 +13,7 @@ LAYOUT = "tumour-free pictures"
 def read_tumour_free(contents: Contents) -> Listing:
     """Every picture of the folder. Raises UserError where two have one name, and where there is none."""
     cases: dict[str, Case] = {}
-    names = [without_suffix(file.relative_to(contents.path)).as_posix() for file in contents.pictures]
+    names = [name_below(file, contents.path) for file in contents.pictures]
     images = dict(zip(names, contents.pictures, strict=True))
     table, findings = read_patients(contents, images, f"{contents.path.name}/")
     for name, file in zip(names, contents.pictures, strict=True):

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tumorline.arrays import Float64Array, MaskArray
 from tumorline.errors import UserError
 from tumorline.formats.boundary import require_size
+from tumorline.wording import numbered
 
 CORNERS_OF_CIRCLE = 720
 MOST_CORNERS = 200_000
@@ -169,6 +170,14 @@ def as_polygon(values: Any, name: str) -> Polygon:
     if len(numbers) < 6 or len(numbers) % 2 or not all(_is_number(value) for value in numbers):
         raise UserError(f"{name}: an outline is no list of three corners or more")
     return tuple(float(value) for value in numbers)
+
+
+def finite_numbers(values: Any, count: int, name: str) -> tuple[float, ...]:
+    """So many numbers of a file, which may stand in pairs. Raises UserError for others, and for more or fewer."""
+    numbers = _flat(values)
+    if len(numbers) != count or not all(map(_is_number, numbers)):
+        raise UserError(f"{name}: a shape whose place and size are not {numbered(count, 'finite number')}")
+    return tuple(map(float, numbers))
 
 
 def polygon_in_text(text: str, name: str) -> Polygon:

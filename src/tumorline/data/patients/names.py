@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 
 from tumorline.data.patients.public_collections import collection_patient
@@ -21,6 +21,8 @@ from tumorline.data.patients.visits import (
 
 FEWEST_FOLLOWED = 3
 """Patients who seem to have the same visits, before it is said."""
+MOST_COUNTED = 20
+"""Numbers or letters that may be visits of each patient; more are patients of a site."""
 LEAST_TELLING = 4
 """Characters of a name that is hardly given twice by chance."""
 MOST_VISITS = 20
@@ -39,6 +41,11 @@ def spelling(text: str) -> str:
 def patient_meant(stated: str) -> str:
     """The patient whom a stated name means: `BraTS-GLI-00005-001` is `BraTS-GLI-00005`, `P7_visit2` is `P7`."""
     return without_decimals(without_visits(stated))
+
+
+def one_name(stated: str) -> str:
+    """The patient whom a stated name means, however the name is written and whatever the visit."""
+    return spelling(patient_meant(stated))
 
 
 def without_decimals(text: str) -> str:
@@ -112,16 +119,37 @@ def patients_of_scans(names: Collection[str]) -> dict[str, str]:
 
 
 def names_of_one_patient(patients: Iterable[str]) -> list[str]:
-    """Names of patients that differ in their endings alone, in few and the same of them: visits perhaps, else none."""
-    matches = [match for name in patients if not collection_patient(name) and (match := NAMED.fullmatch(name))]
-    visits: dict[str, set[str]] = defaultdict(set)
-    for name_match in matches:
-        visits[name_match["patient"]].add(name_match["visit"].casefold())
-    followed = [patient for patient, ends in visits.items() if len(ends) > 1]
-    endings = {end for patient in followed for end in visits[patient]}
-    if len(followed) < max(FEWEST_FOLLOWED, len(endings)):
-        return []
-    return [name_match[0] for name_match in matches if name_match["patient"] in followed]
+    """Names of patients that differ in their endings alone, in few and the same of them: visits perhaps, else none.
+
+    Words are visits of more patients than there are words; numbers and letters are counted, up to some for each.
+    """
+    names = [*patients]
+    words, *counted = (_followed_in(pattern, names) for pattern in (NAMED, NUMBERED, LETTERED))
+    if len(words) >= max(FEWEST_FOLLOWED, _endings(words)):
+        return _whole_names(words)
+    likely = (grouped for grouped in counted if len(grouped) >= FEWEST_FOLLOWED and _endings(grouped) <= MOST_COUNTED)
+    return next(map(_whole_names, likely), [])
+
+
+def _followed_in(pattern: re.Pattern[str], names: Iterable[str]) -> dict[str, list[re.Match[str]]]:
+    """Names by the patient who may be in them, where he has several."""
+    grouped: dict[str, list[re.Match[str]]] = defaultdict(list)
+    for name in names:
+        if match := _visit_at_end(pattern, name):
+            grouped[match["patient"]].append(match)
+    return {patient: found for patient, found in grouped.items() if len({*map(_visit, found)}) > 1}
+
+
+def _visit(match: re.Match[str]) -> str:
+    return match["visit"].casefold()
+
+
+def _endings(grouped: Mapping[str, Iterable[re.Match[str]]]) -> int:
+    return len({_visit(match) for found in grouped.values() for match in found})
+
+
+def _whole_names(grouped: Mapping[str, Iterable[re.Match[str]]]) -> list[str]:
+    return [match[0] for found in grouped.values() for match in found]
 
 
 def patient_perhaps(name: str) -> str | None:

@@ -17,7 +17,8 @@ _SUCCESSOR = r"(?:[-_]?(?:20)?2\d)?[-_]"
 _COHORT = r"(men[-_]rt|men|mets?|peds?|ssa|goat)"
 _NUMBER = r"(0\d{2,4}|\d{5})"
 """As these sets write it; what stands in `brats2021_256/` and `BraTS_GLI_2023/` is a size and a year."""
-_ANY_WIDTH = r"(\d{1,30})"
+_ANY_WIDTH = r"(0\d{1,29}|\d{1,30}(?![^/]*/))"
+"""As people write the others; of a folder's name with zeros before it: what stands in `upenn_gbm_256/` is a size."""
 
 
 def _glioma(match: re.Match[str]) -> str:

@@ -39,11 +39,11 @@ def assign(groups: Mapping[str, str], settings: SplitConfig) -> dict[str, str]:
 
 def _fold(strata: Sequence[Sequence[str]], settings: SplitConfig) -> dict[str, str]:
     everyone = [name for members in strata for name in members]
-    tested = everyone[settings.fold :: settings.folds]
-    rest = [[name for name in members if name not in set(tested)] for members in strata]
+    tested = dict.fromkeys(everyone[settings.fold :: settings.folds], "test")
+    rest = [[name for name in members if name not in tested] for members in strata]
     share = settings.validation * len(everyone) / (len(everyone) - len(tested))
     parts = draw_parts(rest, {"validation": share}, wanted_parts(settings)[:-1])
-    return parts | dict.fromkeys(tested, "test")
+    return parts | tested
 
 
 def draw_parts(strata: Iterable[Sequence[str]], shares: Mapping[str, float], wanted: Iterable[str]) -> dict[str, str]:

@@ -250,11 +250,11 @@ def patient_groups(dataset: Dataset) -> dict[str, str]:
     equal = [(name, first_with.setdefault(fact.content, name)) for name, fact in named if fact.content]
     alike = [(names[pair.a], names[pair.b]) for pair in dataset.near_pairs]
     copies = [(group_of[group[0].id], group_of[case.id]) for group in copy_groups(dataset.cases) for case in group[1:]]
-    root = _join(names, equal + alike + copies)
+    root = _first_connected(names, equal + alike + copies)
     return {case_id: root[name] for case_id, name in group_of.items()}
 
 
-def _join(names: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def _first_connected(names: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """For each name the first, in alphabetical order, of those that the pairs connect with it."""
     parent = {name: name for name in names}
 

@@ -19,12 +19,11 @@ def read_split_file(dataset: Dataset, path: Path) -> Split:
     rows = read_rows_of_cases(path, ())
     columns = list(next(iter(rows.values()), ()))
     key = next((name for name in ("id", "patient_group", "patient") if name in columns), None)
-    part_column = next((name for name in ("split", "part") if name in columns), None)
-    if key is None or part_column is None:
+    if key is None or "split" not in columns:
         raise UserError(
             f"{path}: columns are {columns}; expected id, case, patient or patient_group, and split or part"
         )
-    wanted = _wanted_parts(path, key, [(row[key], checked_part(row[part_column], row[key])) for row in rows.values()])
+    wanted = _wanted_parts(path, key, [(row[key], checked_part(row["split"], row[key])) for row in rows.values()])
     names = {case.id: case.id if key == "id" else case.shown_patient for case in dataset.cases}
     parts = _parts_by_name(path, key, wanted, {name for name in names.values() if name}, dataset)
     stated = {case_id: parts[name] for case_id, name in names.items() if name in parts}

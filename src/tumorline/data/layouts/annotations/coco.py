@@ -1,6 +1,6 @@
 """COCO: one JSON for a folder of images, with polygons or runs as outlines; often one for each part of a split."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.names import part_in_words
 from tumorline.data.masks.outlines import Outlines, Polygon, Runs, as_polygon, as_runs
 from tumorline.errors import UserError
+from tumorline.wording import is_or_are, numbered
 
 Document = Mapping[str, Any]
 Entry = Mapping[str, Any]
@@ -31,9 +32,11 @@ def find_coco(contents: Contents) -> str:
 def read_coco(contents: Contents, _settings: DataConfig) -> Listing:
     """One case for each listed image; one that is listed without annotations shows no tumour.
 
-    Raises UserError where outlines may be of other things than tumours.
+    Raises UserError where outlines may be of other things than tumours, or of another image than they say.
     """
     documents = _documents(contents)
+    for path, document in documents.items():
+        _check_ids(path, document)
     _check_all_categories(contents, documents)
     finder = ImageFinder(contents.pictures)
     annotations = {path: _by_image(document) for path, document in documents.items()}
@@ -52,14 +55,37 @@ def _is_coco(document: Document) -> bool:
 
 
 def _entries(document: Document, key: str) -> list[Entry]:
-    return [entry for entry in document.get(key) or () if isinstance(entry, dict)]
+    entries = document.get(key)
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+
+def _id(entry: Entry, key: str = "id") -> str:
+    """A whole number is the same with decimals, as a spreadsheet or pandas writes it, and as text."""
+    value = entry.get(key)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _check_ids(path: Path, document: Document) -> None:
+    """Raise UserError where annotations are of no listed image, or where it is open of which of two."""
+    image_ids = Counter(map(_id, _entries(document, "images")))
+    if twice := [image_id for image_id, count in image_ids.items() if count > 1]:
+        raise UserError(
+            f"{path}: lists {image_ids[twice[0]]} images with the id {twice[0]}; give each an id of its own"
+        )
+    used = [_id(annotation, "image_id") for annotation in _entries(document, "annotations")]
+    if strange := [image_id for image_id in used if image_id not in image_ids]:
+        raise UserError(
+            f"{path}: {len(strange)} of {numbered(len(used), 'annotation')} {is_or_are(len(strange))} of no image that "
+            f"it lists: image_id {strange[0]}, where ids of images are for example {next(iter(image_ids), 'none')}; "
+            "mend the ids, or take out what is of no image"
+        )
 
 
 def _check_all_categories(contents: Contents, documents: Mapping[Path, Document]) -> None:
     names = set()
     for document in documents.values():
-        named = {str(category.get("id")): str(category.get("name")) for category in _entries(document, "categories")}
-        used = {str(entry.get("category_id")) for entry in _entries(document, "annotations")}
+        named = {_id(category): str(category.get("name")) for category in _entries(document, "categories")}
+        used = {_id(entry, "category_id") for entry in _entries(document, "annotations")}
         names |= {named.get(category, category) for category in used}
     check_categories(contents.path, names)
 
@@ -67,7 +93,7 @@ def _check_all_categories(contents: Contents, documents: Mapping[Path, Document]
 def _by_image(document: Document) -> dict[str, list[Entry]]:
     annotations: dict[str, list[Entry]] = defaultdict(list)
     for annotation in _entries(document, "annotations"):
-        annotations[str(annotation.get("image_id"))].append(annotation)
+        annotations[_id(annotation, "image_id")].append(annotation)
     return annotations
 
 
@@ -80,7 +106,7 @@ def _read_image(path: Path, entry: Any, annotations: Mapping[str, list[Entry]], 
     polygons: list[Polygon] = []
     runs: list[Runs] = []
     size = as_size(entry.get("height"), entry.get("width"), name)
-    for annotation in annotations.get(str(entry.get("id")), ()):
+    for annotation in annotations.get(_id(entry), ()):
         _add_outlines(annotation.get("segmentation"), size, polygons, runs, name)
     return Annotated(image, path, Outlines(size, tuple(polygons), tuple(runs)), part_in_words(path.stem))
 

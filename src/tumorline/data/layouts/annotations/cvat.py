@@ -20,13 +20,20 @@ from tumorline.data.layouts.annotations.outlined import (
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.documents import read_xml_document
 from tumorline.data.layouts.names import part_in_words, without_image_folders
-from tumorline.data.masks.outlines import Outlines, Patch, Polygon, as_polygon, ellipse, polygon_in_text, runs_in_text
+from tumorline.data.masks.outlines import (
+    Outlines,
+    Patch,
+    Polygon,
+    ellipse,
+    finite_numbers,
+    polygon_in_text,
+    runs_in_text,
+)
 from tumorline.errors import UserError
 from tumorline.formats.boundary import read_head
 
 ROOT = b"<annotations"
-ELLIPSE = ("cx", "cy", "rx", "ry", "rotation", "rotation")
-"""The last one twice: numbers are checked as those of corners, which come in pairs."""
+ELLIPSE = ("cx", "cy", "rx", "ry", "rotation")
 WHOLE = re.compile(r"-?[0-9]{1,9}")
 OF_WHOLE_IMAGE = "tag"
 """An element that says something of an image and marks nothing on it."""
@@ -91,7 +98,7 @@ def _polygon_of_shape(shape: Element, name: str) -> Polygon:
     if shape.tag == "polygon":
         return polygon_in_text(shape.get("points", ""), name)
     if shape.tag == "ellipse":
-        x, y, width, height, degrees, *_ = as_polygon([_number(shape, key) for key in ELLIPSE], name)
+        x, y, width, height, degrees = finite_numbers([_number(shape, key) for key in ELLIPSE], len(ELLIPSE), name)
         return ellipse((x, y), (width, height), math.radians(degrees))
     description = "a box without an outline" if shape.tag == "box" else f"a shape of the kind '{shape.tag[:20]}'"
     raise UserError(f"{name}: {description}; accepted are polygon, ellipse and mask")

@@ -17,7 +17,7 @@ from tumorline.data.layouts.annotations.outlined import (
 )
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.names import name_below
-from tumorline.data.masks.outlines import Outlines, Polygon, as_polygon, ellipse
+from tumorline.data.masks.outlines import Outlines, Polygon, as_polygon, ellipse, finite_numbers
 from tumorline.errors import UserError
 
 Document = Mapping[str, Any]
@@ -65,8 +65,7 @@ def _polygon(shape: Mapping[str, Any], name: str) -> Polygon:
         return as_polygon(shape.get("points"), name)
     if shape_type not in ("rectangle", "circle"):
         raise UserError(f"{name}: a shape of the type '{shape_type}'; accepted are polygon, rectangle and circle")
-    points = shape.get("points")
-    x, y, other_x, other_y, *_ = as_polygon(points + points if isinstance(points, list) else points, name)
+    x, y, other_x, other_y = finite_numbers(shape.get("points"), 4, name)
     if shape_type == "rectangle":
         return (x, y, other_x, y, other_x, other_y, x, other_y)
     radius = math.hypot(other_x - x, other_y - y)

@@ -167,7 +167,7 @@ def as_size(height: Any, width: Any, name: str) -> tuple[int, int] | None:
     """Height and width as a file states them; None where it does not. Raises UserError for what is no size."""
     if height is None or width is None:
         return None
-    if not all(isinstance(side, int) and 0 < side < 1 << 20 for side in (height, width)):
+    if not all(type(side) is int and 0 < side < 1 << 20 for side in (height, width)):
         raise UserError(f"{name}: an image of the size {str(width)[:20]} x {str(height)[:20]}")
     return height, width
 

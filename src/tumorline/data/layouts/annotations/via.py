@@ -17,7 +17,7 @@ from tumorline.data.layouts.annotations.outlined import (
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.documents import read_csv_document
 from tumorline.data.layouts.names import part_in_words
-from tumorline.data.masks.outlines import Outlines, Polygon, as_polygon, ellipse
+from tumorline.data.masks.outlines import Outlines, Polygon, as_polygon, ellipse, finite_numbers
 from tumorline.errors import UserError
 
 PROJECT = "_via_img_metadata"
@@ -130,14 +130,15 @@ def _polygon(region: Any, name: str) -> Polygon:
         )
     if shape_name not in NEEDED:
         return as_polygon(_corners(shape.get("all_points_x"), shape.get("all_points_y")), name)
-    values = as_polygon([shape.get(key) for key in NEEDED[shape_name]] * 2, name)
+    needed = NEEDED[shape_name]
+    values = finite_numbers([shape.get(key) for key in needed], len(needed), name)
     if shape_name == "rect":
-        x, y, width, height = values[:4]
+        x, y, width, height = values
         return (x, y, x + width, y, x + width, y + height, x, y + height)
     if shape_name == "circle":
         return ellipse(values[:2], (values[2], values[2]))
-    theta = as_polygon([shape.get("theta") or 0] * 6, name)[0]
-    return ellipse(values[:2], values[2:4], theta)
+    (theta,) = finite_numbers([shape.get("theta") or 0], 1, name)
+    return ellipse(values[:2], values[2:], theta)
 
 
 def _corners(columns: Any, rows: Any) -> Any:

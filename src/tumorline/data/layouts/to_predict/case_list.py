@@ -80,4 +80,4 @@ def _pixel_of(images: Sequence[Path], row: Mapping[str, str], name: str) -> tupl
     """As a row states it, of pictures. Raises UserError where a file or folder is not there, and for no size."""
     if lost := [image for image in images if not split_place(image)[0].exists()]:
         raise UserError(f"{lost[0]}: no such file or folder")
-    return None if is_volume(images[0]) or not images[0].is_file() else stated_spacing(row, name)
+    return None if is_volume(images[0]) or not images[0].is_file() else stated_spacing(row, f"case '{name}'")

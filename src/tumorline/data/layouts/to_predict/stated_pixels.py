@@ -47,7 +47,10 @@ def _stated_in(table: Path, folder: Path, pictures: Collection[Path]) -> dict[Pa
     rows = read_rows_of_cases(table, required={"id"})
     names = _as_written({row["id"] for row in rows.values()}, folder, pictures)
     rows_of_names = rows_by_name(table, rows, {*names.values()}, f"{folder.name}/")
-    spacings = {picture: stated_spacing(rows_of_names.get(name, {}), name) for picture, name in names.items()}
+    spacings = {
+        picture: stated_spacing(rows_of_names.get(name, {}), f"{table}: case '{name}'")
+        for picture, name in names.items()
+    }
     return {picture: spacing for picture, spacing in spacings.items() if spacing}
 
 
