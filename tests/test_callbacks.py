@@ -104,7 +104,7 @@ def test_epochs_without_validation_are_logged_once(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(mlflow.MLflow, "on_epoch", lambda self, row: logged.append(row["epoch"]))
     (tmp_path / mlflow.ID_NAME).write_text("run")
     history = [{"epoch": number, "train_loss": 0.5, "validation_dice": None} for number in (1, 2, 3)]
-    mlflow.MLflow().on_begin(Begun(tmp_path, load_config(None), history))  # type: ignore[arg-type]
+    mlflow.MLflow().on_begin(Begun(tmp_path, load_config(None), history))
     assert logged == [3]
 
 

@@ -254,7 +254,7 @@ def summarise_folds(config: Config, rows: Sequence[Row], finished: Sequence[Path
             "patients": len({row.group for row in rows}),
             "case_status": dict(Counter({row.case: row.status for row in rows}.values())),
             "regions": {region: region_figures(of_region(rows, region)) for region in shared.regions},
-            "left_out": _left_out(finished),
+            "left_out": _outside_all(finished),
             "validation": None,
             "baselines": {},
             "subsets": {},
@@ -270,7 +270,7 @@ def summarise_folds(config: Config, rows: Sequence[Row], finished: Sequence[Path
     )
 
 
-def _left_out(finished: Sequence[Path]) -> dict[str, int]:
+def _outside_all(finished: Sequence[Path]) -> dict[str, int]:
     """Cases that are in no part of any fold; those that one fold leaves out and another tests are none."""
     outside = [{row["case"] for row in read_split(path) if row["part"] not in SEVERITY} for path in finished]
     number = len(set.intersection(*outside))

@@ -54,6 +54,8 @@ def test_a_training_that_fits_in_bfloat16_is_not_refused(monkeypatch: pytest.Mon
 
 def test_what_does_not_run_in_bfloat16_without_values_is_measured_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     class Holds(torch.nn.Conv2d):
+        missing: torch.Tensor
+
         def forward(self, image: torch.Tensor) -> torch.Tensor:
             return super().forward(image) if image.is_meta else image + self.missing
 

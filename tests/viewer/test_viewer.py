@@ -170,6 +170,7 @@ def test_a_corrected_picture_is_saved_as_a_mask_that_can_be_read(shown: Any, tmp
 
 def stroke(page: "Page", plane: str = "picture") -> None:
     box = page.locator(f"[data-plane={plane}]").bounding_box()
+    assert box
     for share, act in ((0.45, page.mouse.down), (0.55, page.mouse.up)):
         page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 8, steps=3)
         act()

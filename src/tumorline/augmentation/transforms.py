@@ -268,8 +268,8 @@ def _leave_channels_out(image: Tensor, parameters: Parameters, slices: int) -> T
     if not parameters.channel_dropout.any():
         return image
     fate = parameters.fate[:, : image.shape[1] // slices]
-    shows = shows_anything(image).cpu().numpy().reshape(len(fate), slices, -1).any(1)
-    eligible = np.where(shows | ~shows.any(1, keepdims=True), fate, -1.0)
+    shows = np.any(shows_anything(image).cpu().numpy().reshape(len(fate), slices, -1), axis=1)  # (B, C)
+    eligible = np.where(shows | ~np.any(shows, axis=1, keepdims=True), fate, -1.0)
     stays = (fate >= parameters.channel_dropout[:, None]) | (eligible == eligible.max(1, keepdims=True))
     kept = torch.from_numpy(np.tile(stays, slices)).to(image.device)
     return image.masked_fill(~kept.reshape(*kept.shape, *[1] * (image.ndim - 2)), ABSENT)

@@ -43,8 +43,8 @@ class Table:
 
     def for_csv(self) -> tuple[list[str], list[dict[str, Cell]]]:
         """Names of columns and rows; limits become two columns, which are empty where they are unknown."""
-        rows = [_flat(row, self.columns) for row in self.rows]
-        return list(_flat({}, self.columns)), rows
+        rows = [_limits_apart(row, self.columns) for row in self.rows]
+        return list(_limits_apart({}, self.columns)), rows
 
     def to_latex(self) -> str:
         """A `table` (a `longtable` of many rows) to be taken in with `\\input`; it needs booktabs and graphicx."""
@@ -79,7 +79,7 @@ class Table:
         return _to_digits(value, digits)
 
 
-def _flat(row: Row, columns: Sequence[Column]) -> dict[str, Cell]:
+def _limits_apart(row: Row, columns: Sequence[Column]) -> dict[str, Cell]:
     flat: dict[str, Cell] = {}
     for column in columns:
         value = row.get(column.key)

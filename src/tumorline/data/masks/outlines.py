@@ -164,7 +164,7 @@ def as_polygon(values: Any, name: str) -> Polygon:
 
     Raises UserError for anything but three pairs of finite numbers or more, and for more corners than are accepted.
     """
-    numbers = _flat(values)
+    numbers = _in_one_list(values)
     if len(numbers) > 2 * MOST_CORNERS:
         raise UserError(f"{name}: an outline of {len(numbers) // 2} corners; at most {MOST_CORNERS} are read")
     if len(numbers) < 6 or len(numbers) % 2 or not all(_is_number(value) for value in numbers):
@@ -174,7 +174,7 @@ def as_polygon(values: Any, name: str) -> Polygon:
 
 def finite_numbers(values: Any, count: int, name: str) -> tuple[float, ...]:
     """So many numbers of a file, which may stand in pairs. Raises UserError for others, and for more or fewer."""
-    numbers = _flat(values)
+    numbers = _in_one_list(values)
     if len(numbers) != count or not all(map(_is_number, numbers)):
         raise UserError(f"{name}: a shape whose place and size are not {numbered(count, 'finite number')}")
     return tuple(map(float, numbers))
@@ -212,7 +212,7 @@ def ellipse(centre: Sequence[float], radii: Sequence[float], turned: float = 0.0
     return tuple(value for a, b in across for value in (x + a * cos - b * sin, y + a * sin + b * cos))
 
 
-def _flat(values: Any) -> Sequence[Any]:
+def _in_one_list(values: Any) -> Sequence[Any]:
     if not isinstance(values, list):
         return ()
     return [number for value in values for number in (value if isinstance(value, list) else [value])]
