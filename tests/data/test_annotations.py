@@ -220,6 +220,7 @@ def write_labelme(path: Path, *shapes: dict[str, Any], **changes: Any) -> Path:
     [
         ({"points": [[4, 4], [8, 4], [8, 8], [4, 8]]}, 16),
         ({"points": [[4, 4], [8, 8]], "shape_type": "rectangle"}, 16),
+        ({"points": [[4, 4], [8, 4], [8, 8], [4, 8]], "shape_type": "rectangle"}, 16),
         ({"points": [[10, 10], [10, 13]], "shape_type": "circle"}, 32),
     ],
 )
@@ -237,8 +238,8 @@ def test_shapes_without_an_inside_are_an_error(tmp_path: Path, kind: object) -> 
     assert f"a shape of the type '{kind}'" in errors_of(tmp_path)[0]
 
 
-@pytest.mark.parametrize("points", [[[4, 4]], [[4, 4], [8, 4], [8, 8], [4, 8]], [[4, 4], [8, "x"]], None, 3])
-def test_a_rectangle_has_two_corners(tmp_path: Path, points: object) -> None:
+@pytest.mark.parametrize("points", [[[4, 4]], [[4, 4], [8, 4], [8, 8]], [[4, 4], [8, "x"]], None, 3])
+def test_a_rectangle_has_two_corners_or_four(tmp_path: Path, points: object) -> None:
     save(tmp_path / "x.png", IMAGE)
     write_labelme(tmp_path / "x.json", {"points": points, "shape_type": "rectangle"})
     assert errors_of(tmp_path)[0].endswith(

@@ -60,12 +60,13 @@ def _read_file(path: Path, document: Document, finder: ImageFinder) -> Annotated
 
 def _polygon(shape: Mapping[str, Any], name: str) -> Polygon:
     """The outline of a shape. Raises UserError for lines, points and whatever else has no inside."""
-    shape_type = shape.get("shape_type") or "polygon"
-    if shape_type == "polygon":
-        return as_polygon(shape.get("points"), name)
+    shape_type, points = shape.get("shape_type") or "polygon", shape.get("points")
+    has_all_corners = shape_type == "rectangle" and isinstance(points, list) and len(points) == 4  # X-AnyLabeling
+    if shape_type == "polygon" or has_all_corners:
+        return as_polygon(points, name)
     if shape_type not in ("rectangle", "circle"):
         raise UserError(f"{name}: a shape of the type '{shape_type}'; accepted are polygon, rectangle and circle")
-    x, y, other_x, other_y = finite_numbers(shape.get("points"), 4, name)
+    x, y, other_x, other_y = finite_numbers(points, 4, name)
     if shape_type == "rectangle":
         return (x, y, other_x, y, other_x, other_y, x, other_y)
     radius = math.hypot(other_x - x, other_y - y)
