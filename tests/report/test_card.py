@@ -15,6 +15,7 @@ from tumorline.model_file import find_model, read_info, with_figures
 from tumorline.report import card as cards
 from tumorline.report import write_card
 from tumorline.results import Summary, read_summary
+from tumorline.run import render_report
 
 FROZEN = Path(__file__).parents[1] / "frozen" / "0.1.0" / "run"
 
@@ -40,6 +41,18 @@ def test_the_card_names_no_path(tiny_run: Path, tiny_source: Path) -> None:
 def test_a_rewritten_card_is_the_same(tiny_run: Path) -> None:
     before = (tiny_run / "MODEL_CARD.md").read_bytes()
     assert write_card(tiny_run).read_bytes() == before
+
+
+def test_a_test_part_without_the_region_has_its_card_and_page(tiny_run: Path, tmp_path: Path) -> None:
+    """Calibration is measured near what was drawn; what a right area would give is not known then."""
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    summary = json.loads((run / "summary.json").read_text())
+    summary["calibration"]["tumour"]["dice_lost_to_area"] = figure_of([]).to_json()
+    (run / "summary.json").write_text(json.dumps(summary))
+    card = write_card(run).read_text(encoding="utf-8")
+    assert "(expected calibration error)." in card
+    assert "With the right area" not in card
+    assert "Too much or too little" not in render_report(run).read_text(encoding="utf-8")
 
 
 def test_the_model_file_holds_its_headline_figures(tiny_run: Path) -> None:

@@ -17,7 +17,7 @@ def over_segmentation(
     None where the folder was evaluated before these figures were made, or without a tumour.
     """
     offset = figures.signed_offset
-    if calibration is None or not offset or offset.mean is None:
+    if calibration is None or not offset or offset.mean is None or calibration.dice_lost_to_area.mean is None:
         return None
     return {
         "ratio": figures.volume_ratio,
