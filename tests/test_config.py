@@ -213,6 +213,7 @@ PLACES = (
     "model.start_from='runs/20240101-mine/'",
     r"loss.teacher='C:\Users\me\teacher.safetensors'",
     "augment={paste = 0.5, donors = '/home/me/donors.csv'}",
+    "model.options={encoder = 'efficientnet_lite0', weights = '/home/me/lite0.pth'}",
 )
 
 
@@ -221,6 +222,7 @@ def test_what_is_published_names_files_and_not_their_places() -> None:
     shown = config.without_paths()
     names = [shown["split"]["file"], shown["model"]["start_from"], shown["loss"]["teacher"], shown["augment"]["donors"]]
     assert names == ["parts.csv", "20240101-mine", "teacher.safetensors", "donors.csv"]
+    assert shown["model"]["options"] == {"encoder": "efficientnet_lite0", "weights": "lite0.pth"}
     assert load_config(None, ["model.start_from=builtin"]).without_paths()["model"]["start_from"] == "builtin"
     rows = {row["setting"]: row["value"] for row in settings_of(config)}
     assert (rows["loss.teacher"], "split.file" in rows) == ("teacher.safetensors", False)

@@ -14,6 +14,7 @@ from tumorline.config.run import (
     is_after_training,
     same_training,
     with_bare_names,
+    with_bare_weights,
 )
 from tumorline.config.section import (
     COARSEST_MM,
@@ -71,4 +72,5 @@ __all__ = [
     "same_training",
     "set_key",
     "with_bare_names",
+    "with_bare_weights",
 ]

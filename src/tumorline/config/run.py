@@ -166,7 +166,15 @@ def with_bare_names(values: Mapping[str, object]) -> TomlTable:
     for section, key in READ_BESIDE_DATA:
         if text := bare.get(section, {}).get(key):
             bare[section][key] = bare_name(text)
+    if options := bare.get("model", {}).get("options"):
+        bare["model"]["options"] = with_bare_weights(options)
     return bare
+
+
+def with_bare_weights(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a network; a file of pretrained weights bears its name alone."""
+    weights = options.get("weights")
+    return {**options, "weights": bare_name(weights)} if isinstance(weights, str) else {**options}
 
 
 def bare_name(path: str) -> str:

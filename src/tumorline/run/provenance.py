@@ -1,11 +1,11 @@
 """What a model file says of the data, the split and the terms that it comes from."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tumorline import environment
 from tumorline.audit import describe
-from tumorline.config import Config
+from tumorline.config import Config, with_bare_weights
 from tumorline.data import cheng
 from tumorline.data.dataset import Dataset
 from tumorline.data.facts import Facts
@@ -55,6 +55,12 @@ def teacher_of(config: Config) -> ModelInfo | None:
     return read_info(find_model(written_path(config.loss.teacher))) if config.loss.teacher else None
 
 
+def _published_options(config: Config) -> dict[str, Any]:
+    """What the network is built with again; one from outside may read its weights itself, the others do without."""
+    is_from_outside = ":" in config.model.name
+    return dict(config.network_options) if is_from_outside else with_bare_weights(config.network_options)
+
+
 def model_info(task: "Task") -> ModelInfo:
     """What the model file says of itself."""
     config = task.config
@@ -62,7 +68,7 @@ def model_info(task: "Task") -> ModelInfo:
     channels = task.dataset.channels * spec.depth
     return ModelInfo(
         name=config.name,
-        architecture=Architecture(name=config.model.name, options=config.network_options, channels=channels),
+        architecture=Architecture(name=config.model.name, options=_published_options(config), channels=channels),
         regions=list(task.dataset.regions),
         input=spec,
         image_size=config.data.image_size,
