@@ -296,6 +296,17 @@ def test_the_command_prints_the_verdict_and_errors_are_one_line(runs: Runs, tmp_
     assert "--group A=...: given twice; write all of its runs after one" in str(twice.exception)
 
 
+def test_a_comparison_of_other_runs_of_these_names_is_not_replaced(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = runs("first", lambda _: 1), runs("second", lambda _: 3)
+    others = [shutil.copytree(run, tmp_path / "elsewhere" / run.name) for run in (first, second)]
+    monkeypatch.chdir(tmp_path)
+    for compared in ([first, second], [first, second], others):
+        tumorline.compare(compared)
+    assert sorted(folder.name for folder in Path("comparisons").iterdir()) == ["first-second", "first-second-2"]
+
+
 def test_each_region_is_compared_by_itself_and_their_mean_ranks(runs: Runs, tmp_path: Path) -> None:
     first = runs("first", lambda _: 1, core=lambda _: 6)
     second = runs("second", lambda _: 2, core=lambda _: 1)

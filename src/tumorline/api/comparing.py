@@ -1,6 +1,7 @@
 """`compare`: evaluated runs on the same cases."""
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,6 +10,7 @@ from tumorline.errors import UserError, require_one_of
 from tumorline.files import fit_file_name
 from tumorline.given_paths import as_path_or_none, as_paths
 from tumorline.output.folder import claim_output
+from tumorline.output.journal import hash_settings, read_journal
 from tumorline.results.compared import Comparison
 
 
@@ -28,7 +30,7 @@ def compare(
         study: 'leak' compares a leaking split with an honest one.
         reference: Name of the one that the others are compared with, which leaves fewer tests to correct for.
         output: Folder for `compare.json` and `compare.html`, whose earlier content is replaced; None takes
-            `comparisons/<names>`.
+            `comparisons/<names>`, numbered where that holds a comparison of other runs.
 
     Returns:
         The content of `compare.json`: `contenders` with their figures, `pairs` with `difference` (`mean`, `ci95`, `p`),
@@ -64,9 +66,24 @@ def write_comparison(
         require_one_of(get_args(comparison.Study), "study", study)
     recipes = {name: as_paths(recipe_runs, f"groups, {name}") for name, recipe_runs in (groups or {}).items()}
     result = comparison.compare(comparison.name_runs(folders), recipes, study, reference)
-    names = "-".join(result.names)
     firsts = folders or [recipe_runs[0] for recipe_runs in recipes.values()]
-    folder = as_path_or_none(output, "output") or Path("comparisons") / fit_file_name(names.replace("/", "_"), "")
-    claim_output(folder, "compare", comparison.NAMES)
+    compared = [*folders, *(run for recipe_runs in recipes.values() for run in recipe_runs)]
+    identity = {"runs": hash_settings(runs=[str(run.resolve()) for run in compared])}
+    folder = as_path_or_none(output, "output") or _default_folder("-".join(result.names), identity)
+    claim_output(folder, "compare", comparison.NAMES, identity)
     comparison.save_comparison(result, firsts, folder)
     return folder, result
+
+
+def _default_folder(name: str, identity: Mapping[str, str]) -> Path:
+    """The first of this name, numbered from the second on, that holds no comparison of other runs."""
+    stem = name.replace("/", "_")
+    numbered = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+    folders = (Path("comparisons") / fit_file_name(each, "") for each in numbered)
+    return next(folder for folder in folders if not _holds_others(folder, identity))
+
+
+def _holds_others(folder: Path, identity: Mapping[str, str]) -> bool:
+    """Whether a comparison was written there that is known to be of other runs."""
+    journal = read_journal(folder)
+    return journal is not None and any(journal.identity.get(key, ours) != ours for key, ours in identity.items())

@@ -8,7 +8,7 @@ journal does not list, or lists with another hash, is the user's.
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -220,8 +220,8 @@ def _was_made(path: Path) -> bool:
     return True
 
 
-def claim_output(folder: Path, command: str, names: Collection[str]) -> None:
-    """Make a folder that one command owns and goes on with, such as that of `folds`.
+def claim_output(folder: Path, command: str, names: Collection[str], identity: Mapping[str, str] | None = None) -> None:
+    """Make a folder that one command owns and goes on with, such as that of `folds`; `identity` is noted in it.
 
     Raises UserError where it holds something and neither was made by this command nor has `names` (patterns) only.
     """
@@ -236,4 +236,4 @@ def claim_output(folder: Path, command: str, names: Collection[str]) -> None:
         why = f"it holds {sorted(strange)[0]}, which '{command}' did not write"
         raise UserError(f"{folder}: not an empty folder; {why}; choose another --output")
     if journal is None:
-        write_text(folder / JOURNAL_NAME, json.dumps(Purpose(command, {}).header()) + "\n")
+        write_text(folder / JOURNAL_NAME, json.dumps(Purpose(command, identity or {}).header()) + "\n")
