@@ -9,6 +9,7 @@ from tumorline.begun import is_begun
 from tumorline.benchmarking.cell import TRAINED, CellJob, share_training
 from tumorline.config import load_config
 from tumorline.errors import WriteError
+from tumorline.file_names import STATE_NAME
 
 
 @pytest.fixture
@@ -45,5 +46,9 @@ def test_a_shared_training_is_begun_whole_or_not_at_all(
         with pytest.raises(WriteError, match="make room"):
             share_training(job, other)
     assert not (job.folder / "config.toml").exists()
+    (other / STATE_NAME).rename(tmp_path / STATE_NAME)
+    share_training(job, other)
+    assert not (job.folder / "config.toml").exists(), "without its state there is nothing to share"
+    (tmp_path / STATE_NAME).rename(other / STATE_NAME)
     share_training(job, other)
     assert (job.folder / "config.toml").read_bytes() == job.recipe.read_bytes()

@@ -114,8 +114,11 @@ def training_key(config: Config) -> str:
 
 
 def share_training(job: CellJob, other: Path) -> None:
-    """Begin a cell with the finished training of another one, so that only its operating point and test are left."""
-    if (job.folder / CONFIG_NAME).is_file() or not is_trained(other):
+    """Begin a cell with the finished training of another one, so that only its operating point and test are left.
+
+    Where not all of that is there any more, such as a state that was removed, the cell is trained.
+    """
+    if (job.folder / CONFIG_NAME).is_file() or not all((other / name).is_file() for name in TRAINED):
         return
     for name in (*TRAINED[1:], TRAINED[0]):
         write_bytes(job.folder / name, (other / name).read_bytes())
