@@ -13,6 +13,9 @@ from tumorline.output.folder import claim_output
 from tumorline.output.journal import hash_settings, read_journal
 from tumorline.results.compared import Comparison
 
+RUNS = "runs"
+"""What the folder of a comparison notes, hashed."""
+
 
 def compare(
     runs: Sequence[Path | str] | Path | str = (),
@@ -68,22 +71,22 @@ def write_comparison(
     result = comparison.compare(comparison.name_runs(folders), recipes, study, reference)
     firsts = folders or [recipe_runs[0] for recipe_runs in recipes.values()]
     compared = [*folders, *(run for recipe_runs in recipes.values() for run in recipe_runs)]
-    identity = {"runs": hash_settings(runs=[str(run.resolve()) for run in compared])}
+    identity = hash_settings(runs=[str(run.resolve()) for run in compared])
     folder = as_path_or_none(output, "output") or _default_folder("-".join(result.names), identity)
-    claim_output(folder, "compare", comparison.NAMES, identity)
+    claim_output(folder, "compare", comparison.NAMES, {RUNS: identity})
     comparison.save_comparison(result, firsts, folder)
     return folder, result
 
 
-def _default_folder(name: str, identity: Mapping[str, str]) -> Path:
-    """The first of this name, numbered from the second on, that holds no comparison of other runs."""
+def _default_folder(name: str, identity: str) -> Path:
+    """The first of this name, numbered from the second on, that is not known to hold a comparison of other runs."""
     stem = name.replace("/", "_")
     numbered = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
     folders = (Path("comparisons") / fit_file_name(each, "") for each in numbered)
-    return next(folder for folder in folders if not _holds_others(folder, identity))
+    return next(folder for folder in folders if _runs_in(folder) in ("", identity))
 
 
-def _holds_others(folder: Path, identity: Mapping[str, str]) -> bool:
-    """Whether a comparison was written there that is known to be of other runs."""
+def _runs_in(folder: Path) -> str:
+    """Of which runs a comparison was written there; empty where there is none, or an older one."""
     journal = read_journal(folder)
-    return journal is not None and any(journal.identity.get(key, ours) != ours for key, ours in identity.items())
+    return journal.identity.get(RUNS, "") if journal else ""

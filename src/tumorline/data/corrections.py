@@ -82,8 +82,9 @@ def _folder_beside(source: Path, settings: DataConfig) -> Path:
 def _masks_in(folder: Path, written: str) -> tuple[dict[str, Path], list[Finding]]:
     """The masks by their names below the folder, and what is said of other files."""
     contents = Contents(folder)
-    masks = {file: None for file in contents.files if is_volume(file) or is_picture(file)}
-    other_files = [file for file in contents.files if file not in masks]
+    masks = [file for file in contents.files if is_volume(file) or is_picture(file)]
+    taken = {*masks}
+    other_files = [file for file in contents.files if file not in taken]
     if not masks:
         raise UserError(f"{written}: holds no corrected mask (data.corrections); they are called {NAMES}")
     findings = [*contents.tree.findings]

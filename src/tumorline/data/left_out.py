@@ -21,15 +21,17 @@ def leave_out(
         return tuple(cases), tuple(findings)
     names = [*map(normalised, names)]
     _require_known(path, names, [*(case.id for case in cases), *(finding.stands_for for finding in findings)])
-    left = tuple(case for case in cases if normalised(case.id) not in names)
-    if not left:
+    chosen = {*names}
+    gone = [case for case in cases if normalised(case.id) in chosen]
+    if len(gone) == len(cases):
         raise UserError(f"{path}: leave_out names every case; nothing is left")
     shown_names = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
     note = Finding(
         "left_out", "info", f"{path}: {numbered(len(names), 'case')} {is_or_are(len(names))} left out ({shown_names})"
     )
-    files = {str(file) for case in cases if normalised(case.id) in names for file in case.files}
-    return left, (*(finding for finding in findings if not _is_about(finding, names, files)), note)
+    files = {str(file) for case in gone for file in case.files}
+    left = tuple(case for case in cases if normalised(case.id) not in chosen)
+    return left, (*(finding for finding in findings if not _is_about(finding, chosen, files)), note)
 
 
 def _require_known(path: Path, names: Sequence[str], known: Sequence[str]) -> None:

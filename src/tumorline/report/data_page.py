@@ -44,26 +44,28 @@ def write_data_page(described: Described, output: Path) -> Path:
 def _data_content(described: Described, entries: Sequence[Entry]) -> DataContent:
     dataset = described.dataset
     usable = [entry for entry in entries if entry.facts.shape and not entry.facts.errors]
-    kinds, volumes = by_kind(usable), any(entry.case.is_volume for entry in entries)
-    mixed = len(kinds) > 1
+    usable_kinds, volumes = by_kind(usable), any(entry.case.is_volume for entry in entries)
+    mixed = len(usable_kinds) > 1
     return {
         "title": dataset.source.name,
         "source": dataset.source,
         "volumes": volumes,
         "thing": "case" if mixed else "volume" if volumes else "slice",
         "mixed": mixed,
-        "tiles": _tiles(described, usable),
+        "tiles": _tiles(described, usable, usable_kinds),
         "classes": [row for kind, members in by_kind(entries).items() for row in _class_table(members, kind)],
         "attributes": attribute_tables(entries),
         "shapes": _common(" x ".join(map(str, entry.facts.shape[:0:-1])) for entry in usable),
         "spacings": _common(spacing_in_words(entry) for entry in usable),
         "size_charts": {
-            _of_kind(kind, name): chart for kind, few in kinds.items() for name, chart in size_charts(dataset, few)
+            _of_kind(kind, name): chart
+            for kind, few in usable_kinds.items()
+            for name, chart in size_charts(dataset, few)
         },
         "patients": cases_by_patient(usable),
         "maps": [
             {**maps, "name": _of_kind(kind, maps["name"])}
-            for kind, few in kinds.items()
+            for kind, few in usable_kinds.items()
             for maps in tumour_maps(dataset, few)
         ],
         "grey": list(grey_charts(dataset, usable)),
@@ -80,8 +82,10 @@ def _of_kind(kind: str, name: str) -> str:
     return ": ".join(filter(None, (kind, name)))
 
 
-def _tiles(described: Described, usable: Sequence[Entry]) -> list[tuple[str, str]]:
-    dataset = described.dataset
+def _tiles(
+    described: Described, usable: Sequence[Entry], kinds: Mapping[str, Sequence[Entry]]
+) -> list[tuple[str, str]]:
+    dataset, region = described.dataset, in_words(described.dataset.regions[0])
     patients = count_patients(dataset)
     free = sum(not entry.facts.foreground for entry in usable)
     shares = [entry.facts.foreground for entry in usable if entry.facts.foreground]
@@ -90,7 +94,7 @@ def _tiles(described: Described, usable: Sequence[Entry]) -> list[tuple[str, str
         (str(len(dataset.cases)), f"cases in the layout '{dataset.source.layout}'"),
         ("unknown" if patients is None else str(patients), "patients"),
         (f"{free} of {len(usable)}", "usable cases without a tumour"),
-        *(_size_tile(_of_kind(kind, in_words(dataset.regions[0])), few) for kind, few in by_kind(usable).items()),
+        *(_size_tile(_of_kind(kind, region), few) for kind, few in kinds.items()),
         (f"{100 * median(shares):.2f} %" if shares else "–", "of the image is tumour, median of those with one"),
         (f"{severities['error']} · {severities['warning']}", "errors · warnings of the check"),
     ]
