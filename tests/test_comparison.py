@@ -45,11 +45,12 @@ class Runs:
         cases: range = range(24),
         epochs: int = 16,
         core: Shift | None = None,
+        width: Shift = lambda _: 8,
     ) -> Path:
         """With `core` the first ten patients have a second region, of that shift."""
         run = self.folder / name
         run.mkdir(parents=True)
-        rows = [row(number, shift(number)) for number in cases]
+        rows = [row(number, shift(number), width=width(number)) for number in cases]
         if core:
             rows += [row(number, core(number), "core", has_tumour=number < 10) for number in cases]
         load_config(None, [f"seed={seed}", f"train.epochs={epochs}"]).save(run / "config.toml")
@@ -69,10 +70,10 @@ class Runs:
         return run
 
 
-def row(number: int, shift: int, region: str = "tumour", has_tumour: bool = True) -> Row:
+def row(number: int, shift: int, region: str = "tumour", has_tumour: bool = True, width: int = 8) -> Row:
     truth, predicted = np.zeros((24, 24), bool), np.zeros((24, 24), bool)
-    truth[4:12, 4:12] = has_tumour
-    predicted[4:12, 4 + shift : 12 + shift] = True
+    truth[4:12, 4 : 4 + width] = has_tumour
+    predicted[4:12, 4 + shift : 4 + width + shift] = True
     scores = score_case(truth, predicted, None)
     return Row(f"c{number:02d}", f"P{number:02d}", {"class_name": "ab"[number % 2]}, "test", region, scores)
 
@@ -501,3 +502,42 @@ def test_the_page_says_over_what_p_is_corrected_and_that_intervals_are_not(runs:
     tumorline.compare(pair, output=tmp_path / "out")
     page = (tmp_path / "out" / "compare.html").read_text()
     assert "corrected after Holm over the pairs and regions of one metric; intervals are not corrected" in page
+
+
+def test_a_difference_in_small_tumours_alone_is_told_within_them(runs: Runs, tmp_path: Path) -> None:
+    """Eight patients have a tumour 2 wide, of which a shift by 1 finds half, eight one 4 wide, eight one 8 wide."""
+    sizes = {"width": lambda number: (2, 4, 8)[number // 8]}
+    good, bad = runs("good", lambda _: 0, **sizes), runs("bad", lambda number: int(number < 8), **sizes)
+    result = tumorline.compare([good, bad], output=tmp_path / "out")
+    dice = {pair["within"]["name"]: pair for pair in result["pairs_within"] if pair["metric"] == "dice"}
+    assert list(dice) == ["a", "b", "small", "medium", "large"]
+    small, even = dice["small"], dice["a"]
+    assert small["within"] == {"by": "size", "name": "small", "cases": 8, "patients": 8}
+    assert small["difference"] == {"mean": 0.5, "ci95": None, "p": pytest.approx(2 / 2**8), "range": [0.5, 0.5]}
+    assert (small["p_corrected"], small["better"]) == (pytest.approx(3 * 2 / 2**8), "good"), "over three sizes"
+    assert {dice[name]["difference"]["mean"] for name in ("medium", "large")} == {0}
+    assert (even["difference"]["mean"], even["within"]["patients"]) == (pytest.approx(4 * 0.5 / 12), 12)
+    assert even["p_corrected"] == pytest.approx(2 * even["difference"]["p"]), "over two classes"
+    by_size = [{name: one["mean"] for name, one in each["by_size"].items()} for each in result["contenders"]]
+    assert by_size == [{"small": 1, "medium": 1, "large": 1}, {"small": 0.5, "medium": 1, "large": 1}]
+    page = (tmp_path / "out" / "compare.html").read_text()
+    assert "<td>small<br>8 cases, 8 patients</td><td>good − bad</td><td>+0.500 (range +0.500 to +0.500)" in page
+
+
+def test_of_fewer_patients_than_an_interval_takes_no_groups_are_compared(runs: Runs, tmp_path: Path) -> None:
+    few = range(19)
+    result = tumorline.compare(
+        [runs("one", lambda _: 0, cases=few), runs("other", lambda _: 1, cases=few)], output=tmp_path / "out"
+    )
+    assert result["pairs_within"] == []
+
+
+def test_within_groups_recipes_are_compared_over_their_seeds(runs: Runs, tmp_path: Path) -> None:
+    groups = {
+        name: [runs(f"{name}{seed}", lambda number, shift=shift: shift, seed) for seed in range(3)]
+        for name, shift in (("one", 1), ("other", 2))
+    }
+    result = tumorline.compare(groups=groups, output=tmp_path / "out")
+    (pair,) = [pair for pair in result["pairs_within"] if (pair["metric"], pair["within"]["name"]) == ("dice", "b")]
+    assert pair["difference"]["mean"] == pytest.approx(1 / 8)
+    assert pair["too_few"], "twelve patients support no claim about recipes"

@@ -3,8 +3,15 @@
 import pytest
 
 from tumorline.report import benchmark
-from tumorline.report.benchmark import differences, findings, whose_differences
-from tumorline.results.compared import ComparedPair, Leaderboard, LeaderboardGroup, LongerTraining, PairDifference
+from tumorline.report.benchmark import differences, differences_within, findings, whose_differences
+from tumorline.results.compared import (
+    CaseGroup,
+    ComparedPair,
+    Leaderboard,
+    LeaderboardGroup,
+    LongerTraining,
+    PairDifference,
+)
 
 
 def pair(first: str, second: str, metric: str, mean: float) -> ComparedPair:
@@ -50,6 +57,25 @@ def test_the_table_of_differences_is_of_the_reference_alone_and_each_value_has_i
         "B": {"Dice": "+0.200 (+0.100 to +0.300), p = 1", "HD95": "-3.0 (-3.1 to -2.9), p = 1"},
     }
     assert "C minus D: Dice +0.400 (+0.300 to +0.500), p = 1: within noise" in findings(RESULT)
+
+
+def test_differences_within_groups_are_a_line_each_from_the_reference_alone() -> None:
+    small, large = (CaseGroup(by="size", name=name, cases=9, patients=4) for name in ("small", "large"))
+    pairs = [
+        pair(first, second, metric, mean).model_copy(update={"within": within})
+        for first, second, metric, mean, within in (
+            ("A", "ref", "dice", 0.1, small),
+            ("A", "ref", "dice", 0.2, large),
+            ("A", "ref", "hd95", -3.0, large),
+            ("A", "B", "dice", 0.4, small),
+        )
+    ]
+    scratch = RESULT.groups[0].model_copy(update={"pairs_within": pairs})
+    lines = differences_within(RESULT.model_copy(update={"groups": [scratch]}))
+    assert [(line.group.name, line.first, line.texts["HD95"]) for line in lines] == [
+        ("small", "A", "–"),
+        ("large", "A", "-3.0 (-3.1 to -2.9), p = 1"),
+    ]
 
 
 def test_the_ratio_of_volumes_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEAST_SEEDS
 from tumorline.metrics.summary import FIGURES, Row, figure, of_region
 from tumorline.results import read_comparable
-from tumorline.results.compared import ArmRow, ComparedPair, Comparison, LeaderboardGroup, LongerTraining
+from tumorline.results.compared import ArmRow, Comparison, LeaderboardGroup, LongerTraining
 from tumorline.run_folder import best_validation_dice, read_config, read_environment, read_history
 
 SCHEMA_VERSION = 3
@@ -165,12 +165,13 @@ def about_recipes(members: Sequence[Entry]) -> bool:
 
 def _group(initialisation: str, members: Sequence[Entry], shown: Shown) -> LeaderboardGroup:
     arms = sorted((_arm_rows(entry, shown) for entry in members), key=_rank_of)
-    pairs = compared(members, shown.reference).pairs if len(members) > 1 else []
+    result = compared(members, shown.reference) if len(members) > 1 else None
     return LeaderboardGroup(
         initialisation=initialisation,
         about="recipes" if about_recipes(members) else "models",
         rows=[row for rows in arms for row in rows],
-        pairs=[ComparedPair(**pair.model_dump(exclude={"by_patient"}, exclude_unset=True)) for pair in pairs],
+        pairs=[pair.without_patients() for pair in result.pairs] if result else [],
+        pairs_within=result.pairs_within if result and shown.reference else [],
     )
 
 

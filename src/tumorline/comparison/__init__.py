@@ -31,6 +31,7 @@ from tumorline.comparison.runs import (
     refuse_seen,
     refuse_unfit,
 )
+from tumorline.comparison.within import Within
 from tumorline.file_names import (
     COMPARISON_IMAGES_NAME,
     COMPARISON_NAME,
@@ -87,6 +88,7 @@ def compare(
         source=runs[0].summary.source,
         contenders=[describe_contender(contender, class_of, region) for contender in contenders for region in means],
         pairs=pairs,
+        pairs_within=Within(runs, regions, metrics, class_of).pairs(matched, bool(groups)),
         ranking=rank_contenders(contenders, means),
         verdicts=[_verdict(pair, study, len(regions)) for pair in pairs if pair.metric == HEADLINE],
         warnings=[

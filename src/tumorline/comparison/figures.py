@@ -11,12 +11,23 @@ import numpy.typing as npt
 from tumorline.arrays import Float64Array
 from tumorline.comparison.runs import Contender, Key, Run
 from tumorline.errors import UserError, did_you_mean
+from tumorline.groups import grouped
 from tumorline.metrics import comparison as tests
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import Difference
 from tumorline.metrics.figure import LEAST_FOR_INTERVAL
-from tumorline.metrics.summary import DISTANCES, FIGURES, TOLERANT, VOLUME_FIGURES, Row, figure, figures_of
+from tumorline.metrics.summary import (
+    DISTANCES,
+    FIGURES,
+    TOLERANT,
+    VOLUME_FIGURES,
+    Row,
+    figure,
+    figures_of,
+    size_groups,
+)
 from tumorline.results.compared import (
+    CaseGroup,
     ComparedFigures,
     ComparedPair,
     Contestant,
@@ -66,6 +77,8 @@ class PatientMeans:
     """Where the cases of each patient begin; None: each has one value."""
     rests_on: int | None = None
     """Of several regions together the patients of that which fewest have: an interval is no better than it."""
+    within: CaseGroup | None = None
+    """None: of all cases."""
 
     def of_runs(self, contender: Contender, metric: str) -> Float64Array:
         """`(S, P)`: means of each seed and patient."""
@@ -95,7 +108,7 @@ class PatientMeans:
 
 
 class _Difference(NamedTuple):
-    region: str
+    means: PatientMeans
     first: str
     second: str
     better: str | None
@@ -163,7 +176,10 @@ def match_contenders(contenders: Sequence[Contender], reference: str) -> list[tu
 def compare_pairs(
     metric: str, matched: Sequence[tuple[Contender, Contender]], means: Sequence[PatientMeans], recipes: bool
 ) -> list[ComparedPair]:
-    """A metric's differences, with p corrected over them all; none where fewer than two patients have a value."""
+    """A metric's differences, with p corrected over them all; none where fewer than two patients have a value.
+
+    `means` are those of each region, or of each group of cases.
+    """
     candidates = (_difference(metric, pair, region, recipes) for region in means for pair in matched)
     defined = [compared for compared in candidates if compared is not None]
     corrected = tests.holm([compared.difference.p for compared in defined])
@@ -189,7 +205,7 @@ def _difference(
     better = _better(metric, {first: float(first_values.mean()), second: float(second_values.mean())})
     by_patient = first_values.mean(axis=0) - second_values.mean(axis=0)
     too_few = recipes and difference.ci95 is None
-    return _Difference(means.region, first, second, better, difference, by_patient, too_few)
+    return _Difference(means, first, second, better, difference, by_patient, too_few)
 
 
 def _better(metric: str, means: Mapping[str, float]) -> str | None:
@@ -204,7 +220,7 @@ def _pair(metric: str, compared: _Difference, p: float) -> ComparedPair:
     noise = compared.too_few or p >= LEVEL
     return ComparedPair(
         metric=metric,
-        region=compared.region,
+        region=compared.means.region,
         first=compared.first,
         second=compared.second,
         difference=PairDifference(
@@ -217,6 +233,7 @@ def _pair(metric: str, compared: _Difference, p: float) -> ComparedPair:
         noise=noise,
         better=None if noise else compared.better,
         by_patient=compared.by_patient.tolist(),
+        **({"within": compared.means.within} if compared.means.within else {}),
         **({"too_few": True} if compared.too_few else {}),
     )
 
@@ -230,19 +247,32 @@ def classes_of(runs: Sequence[Run], cases: Sequence[str]) -> dict[str, str]:
     return {case: stated[case] for case in cases}
 
 
+def classes_in(class_of: Mapping[str, str]) -> list[tuple[str, set[str]]]:
+    """The cases of each class that is stated."""
+    by_class = grouped(class_of, class_of.__getitem__)
+    return [(name, {*by_class[name]}) for name in sorted(by_class) if name]
+
+
+def sizes_in(rows: Sequence[Row]) -> list[tuple[str, set[str]]]:
+    """The cases of each third by the true size of a region; `rows` are one run's."""
+    return [(name, {row.case for row in members}) for name, members in size_groups(rows).items()]
+
+
 def describe_contender(contender: Contender, class_of: Mapping[str, str], means: PatientMeans) -> Contestant:
     """The figures of a contender in one region, over its seeds together, and of each run; the keys are the cases."""
     by_run = [[run.rows[case, means.region] for case in class_of] for run in contender.runs]
     together = [row for rows in by_run for row in rows]
     dice = [float(values.mean()) for values in means.of_runs(contender, HEADLINE)] if means.patients else []
-    classes = sorted({*class_of.values()} - {""})
+    by_class, by_size = (
+        {name: figure([row for row in together if row.case in cases], FIGURES[HEADLINE]) for name, cases in groups}
+        for groups in (classes_in(class_of), sizes_in(by_run[0]))
+    )
     return Contestant(
         name=contender.name,
         region=means.region,
         figures=compared_figures(together),
-        by_class={
-            name: figure([row for row in together if class_of[row.case] == name], FIGURES[HEADLINE]) for name in classes
-        },
+        by_class=by_class,
+        by_size=by_size,
         missed=sum(row.scores.missed for row in together) / len(contender.runs),
         tumour_cases=sum(row.scores.has_tumour for row in by_run[0]),
         runs=[

@@ -1,5 +1,6 @@
 """The charts and tables of what compares several models or sets: a comparison, a matrix, a leaderboard."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tumorline.metrics.headline import short_names
@@ -23,7 +24,7 @@ from tumorline.report.benchmark import pareto_chart
 from tumorline.report.comparison import are_of_volumes, differences_chart, is_ranked
 from tumorline.report.matrix import strip_charts
 from tumorline.results import RegionSummary
-from tumorline.results.compared import Comparison, Leaderboard, Matrix, MatrixCell
+from tumorline.results.compared import ComparedPair, Comparison, Leaderboard, Matrix, MatrixCell
 from tumorline.wording import in_words, short_p
 
 OF_CELLS = (
@@ -35,6 +36,8 @@ OF_CELLS = (
     Column("free", "of images without a tumour", 0),
 )
 
+WITHIN = (Column("name", "within"), Column("cases", "cases", 0), Column("patients", "patients", 0))
+
 
 def contents_of_comparison(path: Path) -> Contents:
     result = read_own_model(path, Comparison, COMPARE_AGAIN)
@@ -42,7 +45,7 @@ def contents_of_comparison(path: Path) -> Contents:
     return Contents(
         " against ".join(result.names),
         {"differences": differences_chart(result)},
-        [_contender_table(result, several), _pair_table(result, several), *_ranking_tables(result)],
+        [_contender_table(result, several), *_pair_tables(result, several), *_ranking_tables(result)],
         describe_comparison(result),
     )
 
@@ -123,7 +126,19 @@ def _contender_table(result: Comparison, several: bool) -> Table:
     return Table("contenders", "Contenders on the same cases", with_region(columns, several), rows)
 
 
-def _pair_table(result: Comparison, several: bool) -> Table:
+def _pair_tables(result: Comparison, several: bool) -> list[Table]:
+    """Of all cases, and within classes and sizes where these were compared."""
+    whole = Table(
+        "differences", "Paired differences; p corrected after Holm", *_of_pairs(result, result.pairs, several)
+    )
+    if not result.pairs_within:
+        return [whole]
+    columns, rows = _of_pairs(result, result.pairs_within, several)
+    title = "Paired differences within classes and thirds by size; p corrected over these as well"
+    return [whole, Table("differences_within", title, [*WITHIN, *columns], rows)]
+
+
+def _of_pairs(result: Comparison, pairs: Sequence[ComparedPair], several: bool) -> tuple[list[Column], Rows]:
     names = short_names(are_of_volumes(contender.figures for contender in result.contenders))
     unit = result.contenders[0].figures.hd95.unit
     rows: Rows = [
@@ -136,7 +151,8 @@ def _pair_table(result: Comparison, several: bool) -> Table:
             "p_corrected": pair.p_corrected,
             "verdict": pair.verdict("scores higher" if result.about == "leak" else "is better"),
         }
-        for pair in result.pairs
+        | (chosen(pair.within, "name", "cases", "patients") if pair.within else {})
+        for pair in pairs
     ]
     columns = [
         Column("pair", "first − second"),
@@ -148,7 +164,7 @@ def _pair_table(result: Comparison, several: bool) -> Table:
         Column("p_corrected", "p corrected", 3, short_p),
         Column("verdict", "verdict"),
     ]
-    return Table("differences", "Paired differences; p corrected after Holm", with_region(columns, several), rows)
+    return with_region(columns, several), rows
 
 
 def _ranking_tables(result: Comparison) -> list[Table]:

@@ -11,12 +11,9 @@ from tumorline.files import write_text
 from tumorline.metrics.comparison import LEAST_SEEDS
 from tumorline.metrics.headline import short_names, size_name
 from tumorline.report import charts
-from tumorline.report.comparison import are_of_volumes
+from tumorline.report.comparison import DifferencesWithin, are_of_volumes, tell_difference, within_groups
 from tumorline.report.templates import template
 from tumorline.results.compared import ArmRow, ComparedPair, Leaderboard, LeaderboardGroup, LongerTraining
-from tumorline.wording import tell_p
-
-DIGITS = {"volume_error_absolute_ml": 2, "hd95": 1, "hd95_detected": 1, "signed_offset": 2, "volume_ratio": 2}
 
 
 def write_leaderboard(result: Leaderboard, output: Path) -> Path:
@@ -32,6 +29,7 @@ def write_leaderboard(result: Leaderboard, output: Path) -> Path:
         "pareto": Markup(picture),
         "findings": findings(result),
         "differences": differences(result),
+        "within": differences_within(result),
         "whose": whose_differences(result),
     }
     write_text(output / LEADERBOARD_PAGE_NAME, template("benchmark.html").render(**content))
@@ -79,7 +77,7 @@ def arms(result: Leaderboard) -> list[ArmRow]:
 def findings(result: Leaderboard) -> list[str]:
     """A sentence for each difference of Dice, and for each arm that was trained at more epochs."""
     sentences = [
-        f"{pair.first} minus {pair.second}{where}: Dice {_difference(pair)}: {pair.verdict()}"
+        f"{pair.first} minus {pair.second}{where}: Dice {tell_difference(pair)}: {pair.verdict()}"
         for pair, where in _placed_pairs(result)
         if pair.metric == "dice"
     ]
@@ -103,11 +101,17 @@ def differences(result: Leaderboard) -> dict[str, dict[str, str]]:
         for pair, where in _placed_pairs(result)
         if pair.second == result.reference
     }
-    texts = {key: _difference(pair) for key, pair in pairs.items()}
+    texts = {key: tell_difference(pair) for key, pair in pairs.items()}
     names = short_names(are_of_volumes(result.rows))
     metrics = {metric: names[metric] for _, metric in texts}
     lines = dict.fromkeys(line for line, _ in texts)
     return {line: {name: texts.get((line, metric), "–") for metric, name in metrics.items()} for line in lines}
+
+
+def differences_within(result: Leaderboard) -> list[DifferencesWithin]:
+    """From the reference, within classes and thirds by size."""
+    pairs = [pair for group in result.groups for pair in group.pairs_within if pair.second == result.reference]
+    return within_groups(pairs, short_names(are_of_volumes(result.rows)))
 
 
 def _placed_pairs(result: Leaderboard) -> Iterator[tuple[ComparedPair, str]]:
@@ -116,13 +120,6 @@ def _placed_pairs(result: Leaderboard) -> Iterator[tuple[ComparedPair, str]]:
         seeds = heading.partition(",")[2].strip()
         for pair in group.pairs:
             yield pair, (f", {pair.region}" if result.several_regions else "") + (f" ({seeds})" if seeds else "")
-
-
-def _difference(pair: ComparedPair) -> str:
-    digits, values = DIGITS.get(pair.metric, 3), pair.difference
-    low, high = values.ci95 or values.range
-    limits = f"{'' if values.ci95 else 'range '}{low:+.{digits}f} to {high:+.{digits}f}"
-    return f"{values.mean:+.{digits}f} ({limits}), {tell_p(pair.p_corrected)}"
 
 
 def pareto_chart(result: Leaderboard) -> str:

@@ -1,6 +1,6 @@
 """The page of a comparison: what differs, whether it is noise, and where the contenders disagree."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,9 +22,17 @@ from tumorline.report.picture_files import PictureFiles
 from tumorline.report.templates import template
 from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
 from tumorline.results import read_comparable
-from tumorline.results.compared import ComparedFigures, ComparedPair, Comparison, Disagreement
-from tumorline.wording import in_words
+from tumorline.results.compared import (
+    CaseGroup,
+    ComparedFigures,
+    ComparedPair,
+    Comparison,
+    Contestant,
+    Disagreement,
+)
+from tumorline.wording import in_words, tell_p
 
+DIGITS = {"volume_error_absolute_ml": 2, "hd95": 1, "hd95_detected": 1, "signed_offset": 2, "volume_ratio": 2}
 MOST_PAIRS = 10
 """Pairs in the picture of differences; the table has all."""
 
@@ -57,10 +65,54 @@ def write_comparison(result: Comparison, folders: Sequence[Path], output: Path, 
         "differences": differences_chart(result),
         "pictures": pictures,
         "browsed": browsed,
-        "classes": sorted({name for contender in result.contenders for name in contender.by_class}),
+        "groups": groups_of(result.contenders),
+        "within": within_groups(result.pairs_within, short_names(of_volumes)),
     }
     write_text(output / COMPARISON_PAGE_NAME, template("comparison.html", browses=True).render(**content))
     return output / COMPARISON_PAGE_NAME
+
+
+def groups_of(contenders: Iterable[Contestant]) -> dict[str, list[str]]:
+    """The names of the classes and of the thirds by size, each in its order; none of those there are no two of."""
+    names: dict[str, dict[str, None]] = {"class": {}, "size": {}}
+    for one in contenders:
+        names["class"] |= dict.fromkeys(one.by_class)
+        names["size"] |= dict.fromkeys(one.by_size)
+    return {by: list(groups) for by, groups in names.items() if len(groups) > 1}
+
+
+@dataclass(frozen=True)
+class DifferencesWithin:
+    """Of two contenders within one group of cases, by the names of the metrics."""
+
+    group: CaseGroup
+    region: str
+    first: str
+    second: str
+    texts: dict[str, str]
+
+
+def within_groups(pairs: Iterable[ComparedPair], names: Mapping[str, str]) -> list[DifferencesWithin]:
+    """A line for each group and two contenders; a dash stands where a difference is undefined."""
+    lines: dict[tuple[CaseGroup, str, str, str], dict[str, str]] = {}
+    metrics: dict[str, str] = {}
+    for pair in pairs:
+        if pair.within:
+            key = (pair.within, pair.region, pair.first, pair.second)
+            lines.setdefault(key, {})[pair.metric] = tell_difference(pair)
+            metrics[pair.metric] = names[pair.metric]
+    return [
+        DifferencesWithin(*key, {name: texts.get(metric, "–") for metric, name in metrics.items()})
+        for key, texts in lines.items()
+    ]
+
+
+def tell_difference(pair: ComparedPair) -> str:
+    """With its interval, or the range where there are too few patients, and p."""
+    digits, values = DIGITS.get(pair.metric, 3), pair.difference
+    low, high = values.ci95 or values.range
+    limits = f"{'' if values.ci95 else 'range '}{low:+.{digits}f} to {high:+.{digits}f}"
+    return f"{values.mean:+.{digits}f} ({limits}), {tell_p(pair.p_corrected)}"
 
 
 def are_of_volumes(compared: Iterable[ComparedFigures]) -> bool:

@@ -98,10 +98,20 @@ class PairDifference(Result):
     range: Limits
 
 
+class CaseGroup(Result):
+    """Some of the cases with a tumour: those of one class, or a third of them by their true size."""
+
+    by: Literal["class", "size"]
+    name: str
+    cases: Count
+    patients: Count
+
+
 class ComparedPair(Result):
     """Two contenders in one metric of one region; p is corrected over all pairs and regions of the metric.
 
-    Of several regions the mean over regions of the Dice stands beside them, corrected over its own pairs.
+    Of several regions the mean over regions of the Dice stands beside them, corrected over its own pairs. Within groups
+    of cases it is corrected over all classes, or all sizes, as well.
     """
 
     metric: str
@@ -113,10 +123,16 @@ class ComparedPair(Result):
     noise: bool
     better: str | None
     """None within noise, and of offset and ratio where the means lie on two sides of 0 or 1."""
+    within: CaseGroup | None = None
+    """None: of all cases."""
     too_few: bool = False
     """Fewer patients than an interval needs, of recipes: whatever p is, nothing is claimed, as within noise."""
     by_patient: list[Number] | None = None
-    """None in a leaderboard, which has no room for it."""
+    """None within groups of cases and in a leaderboard, which have no room for it."""
+
+    def without_patients(self) -> "ComparedPair":
+        """For where there is no room for a value of each patient."""
+        return ComparedPair(**self.model_dump(exclude={"by_patient"}, exclude_unset=True))
 
     def verdict(self, of_better: str = "is better") -> str:
         """What is to be said of the pair, and of the one that is better."""
@@ -142,6 +158,8 @@ class Contestant(Result):
     region: str
     figures: ComparedFigures
     by_class: dict[str, Figure]
+    by_size: dict[str, Figure] = Field(default={})
+    """Thirds of the cases by true size; empty in files from before they were kept."""
     missed: Number
     tumour_cases: Count
     runs: list[SeedDice]
@@ -187,6 +205,8 @@ class Comparison(Result):
     source: Origin
     contenders: list[Contestant]
     pairs: list[ComparedPair]
+    pairs_within: list[ComparedPair] = Field(default=[])
+    """Within classes and thirds by size; none of few patients, and in files from before they were compared."""
     ranking: list[Ranked]
     verdicts: list[str]
     warnings: list[str]
@@ -268,6 +288,8 @@ class LeaderboardGroup(Result):
     about: Literal["models", "recipes"]
     rows: list[ArmRow]
     pairs: list[ComparedPair]
+    pairs_within: list[ComparedPair] = Field(default=[])
+    """As of a comparison, where there is a reference."""
 
     @property
     def arms(self) -> list[ArmRow]:
