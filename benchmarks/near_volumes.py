@@ -18,6 +18,7 @@ from scipy import ndimage
 from refusals import said_in_one_line
 from tumorline.data.near.volumes import LEAST, near_volumes, unpack_blocks, volume_block
 from tumorline.formats import nifti
+from tumorline.geometry.upright import upright
 
 Volume = npt.NDArray[np.float32]
 RANDOM = np.random.default_rng(0)
@@ -56,7 +57,7 @@ CHANGES: dict[str, Callable[[Volume], Volume]] = {
 
 def read_scans(folder: Path, ending: str) -> list[Volume]:
     files = sorted(folder.rglob(f"*{ending}.nii.gz"))
-    return [np.ascontiguousarray(nifti.upright(nifti.read_volume(path)), np.float32) for path in files]
+    return [np.ascontiguousarray(upright(nifti.read_volume(path)), np.float32) for path in files]
 
 
 def correlation(first: bytes, second: bytes) -> float:

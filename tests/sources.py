@@ -21,7 +21,8 @@ from tumorline.audit.check import check
 from tumorline.config import DataConfig
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.errors import UserError
-from tumorline.formats.nifti import read_volume, upright
+from tumorline.formats.nifti import read_volume
+from tumorline.geometry.upright import upright
 
 Array = npt.NDArray[np.generic]
 nib: Any = nibabel

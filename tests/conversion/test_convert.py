@@ -28,7 +28,7 @@ from tumorline.data.layouts.volumes.scan_case import region_of
 from tumorline.data.source import channel_names
 from tumorline.errors import Interrupted, UserError
 from tumorline.formats.dicom_series import DicomSeries, read_series
-from tumorline.formats.nifti import upright
+from tumorline.geometry.upright import upright
 from tumorline.write.dicom_seg import write_dicom_seg
 
 SAGITTAL, REVERSED, CORONAL = (0, 1, 0, 0, 0, -1), (1, 0, 0, 0, -1, 0), (1, 0, 0, 0, 0, -1)

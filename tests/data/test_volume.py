@@ -20,6 +20,7 @@ from tumorline.data.dataset import load_dataset
 from tumorline.data.source import open_source
 from tumorline.errors import ReadError, UserError
 from tumorline.formats import nifti
+from tumorline.geometry.upright import upright
 from tumorline.results import Summary
 
 FRONT_LEFT = np.zeros((4, 6), np.int16)
@@ -33,7 +34,7 @@ def test_a_volume_is_seen_the_same_way_round_however_it_is_stored(tmp_path: Path
     image = nib.load(tmp_path / "a.nii.gz")
     turn = nib.orientations.ornt_transform(nib.io_orientation(image.affine), nib.orientations.axcodes2ornt(axes))
     nib.save(image.as_reoriented(turn), tmp_path / "b.nii")
-    first, second = nifti.upright(nifti.read_volume(tmp_path / "b.nii"))
+    first, second = upright(nifti.read_volume(tmp_path / "b.nii"))
     assert (first.tolist(), second.any()) == (FRONT_LEFT.tolist(), False)
     header = nifti.read_volume_header(tmp_path / "b.nii")
     assert (header.slices, header.grid.spacing_mm, header.frames) == (2, (3, 2, 5), 1)

@@ -15,6 +15,7 @@ from tumorline.data.case import read_image
 from tumorline.data.source import open_source
 from tumorline.errors import UserError
 from tumorline.formats import nifti
+from tumorline.geometry.upright import upright
 
 IMAGE, MASK = blob(32, 3)
 EARLIER = ("_t1", "_t1ce", "_t2", "_flair")
@@ -208,7 +209,7 @@ def test_frames_have_to_be_chosen(tmp_path: Path) -> None:
     save_frames(tmp_path / "a.nii.gz", [[IMAGE] * 2, [0 * IMAGE] * 2])
     with pytest.raises(UserError, match="holds 2 frames; expected one volume"):
         nifti.read_volume(tmp_path / "a.nii.gz")
-    assert np.array_equal(nifti.upright(nifti.read_volume(tmp_path / "a.nii.gz", 0))[0], IMAGE)
+    assert np.array_equal(upright(nifti.read_volume(tmp_path / "a.nii.gz", 0))[0], IMAGE)
     with pytest.raises(UserError, match="holds 2 frames; number 2, counted from 0, is not there"):
         nifti.read_volume(tmp_path / "a.nii.gz", 2)
 
@@ -220,7 +221,7 @@ def test_channels_may_be_frames_or_files(tmp_path: Path) -> None:
     frames, files = (sources.nnunet(tmp_path / name, 2) for name in ("frames", "files"))
     for path in sorted((files / "imagesTr").iterdir()):
         for number in range(4):
-            planes = nifti.upright(nifti.read_volume(path, number))
+            planes = upright(nifti.read_volume(path, number))
             save_volume(path.with_name(path.name.replace(".nii", f"_{number:04d}.nii")), list(planes))
         path.unlink()
     for channel in ("flair", "post_contrast", "all"):

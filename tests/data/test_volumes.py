@@ -21,6 +21,7 @@ from tumorline.errors import UserError
 from tumorline.formats import nifti
 from tumorline.geometry.grid import grid_of
 from tumorline.geometry.resample import resample, share_covered
+from tumorline.geometry.upright import upright
 from tumorline.inference.given import to_channels
 from tumorline.inference.jobs import PredictionJob
 from tumorline.inference.volumes import read_scan
@@ -114,8 +115,8 @@ def test_what_lies_on_another_grid_is_resampled_onto_the_first(tmp_path: Path) -
     moved[0, 3] = -1
     dataset = load(scan(tmp_path / "in", flair=moved, seg=moved), channels=["post_contrast", "flair"], regions=REGIONS)
     image, truth, _ = dataset.read(dataset.cases[0])
-    stored = nifti.upright(nifti.read_volume(dataset.cases[0].images[1]))
-    labels = nifti.upright(nifti.read_volume(dataset.cases[0].files[2]))
+    stored = upright(nifti.read_volume(dataset.cases[0].images[1]))
+    labels = upright(nifti.read_volume(dataset.cases[0].files[2]))
     assert np.array_equal(image[1, ..., 1:], stored[..., :-1])
     assert np.array_equal(truth[0, ..., 1:], labels[..., :-1] > 0)
     assert not truth[..., 0].any()
@@ -160,7 +161,7 @@ def test_a_truth_that_is_cropped_to_what_it_marks_is_background_elsewhere(tmp_pa
     stored = np.zeros((12, 10, 8), bool)
     stored[4:6, 3:6, 3:5] = True
     stored[4, 3, 3] = False
-    assert np.array_equal(truth[0], nifti.upright(stored))
+    assert np.array_equal(truth[0], upright(stored))
     assert image.shape[1:] == truth.shape[1:]
     (found,) = [finding for finding in check(dataset) if finding.code == "resampled"]
     assert found.message == (

@@ -16,8 +16,9 @@ from tumorline.errors import UserError
 from tumorline.evaluation.predictions import write_prediction
 from tumorline.formats.dicom_sequence import recognise_sequence
 from tumorline.formats.dicom_series import DicomSeries, open_each, read_series
-from tumorline.formats.nifti import VolumeHeader, read_volume_header
+from tumorline.formats.nifti import read_volume_header
 from tumorline.geometry.grid import corners_of
+from tumorline.geometry.upright import upright_grid
 from tumorline.write.dicom_seg import Author, write_dicom_seg
 from tumorline.write.nifti import write_label_map, write_volume
 
@@ -110,8 +111,8 @@ def test_what_lies_on_slices_that_lean_a_little_is_read_by_programs_that_take_no
     series = opened(write_series(tmp_path, change=lean))
     write_label_map(tmp_path / "series.nii.gz", np.ones((5, 4, 6)), series.as_volume)
     write_volume(tmp_path / "set.nii.gz", np.ones((6, 4, 5)), series.affine)
-    upright = VolumeHeader(series.grid, 1).upright_grid
-    write_prediction(tmp_path / "masks", "a", ["tumour"], np.ones((1, 5, 4, 6), bool), upright)
+    grid = upright_grid(series.grid)
+    write_prediction(tmp_path / "masks", "a", ["tumour"], np.ones((1, 5, 4, 6), bool), grid)
     for path in (tmp_path / "series.nii.gz", tmp_path / "set.nii.gz", tmp_path / "masks" / "a.nii.gz"):
         image = itk.ReadImage(str(path))
         ends = [image.TransformIndexToPhysicalPoint(index) for index in ((0, 0, 0), (5, 3, 4))]

@@ -23,6 +23,7 @@ from tumorline.formats import nifti
 from tumorline.formats.cjdata import read_folds, read_patient
 from tumorline.formats.decode import is_picture
 from tumorline.formats.dicom import read_dicom_header
+from tumorline.geometry.upright import upright
 from tumorline.regions import Labels
 
 PIXELS = (np.arange(16 * 12).reshape(16, 12) * 7 % 251).astype(np.uint8)
@@ -114,7 +115,7 @@ READERS: tuple[Callable[[Path], object], ...] = (
     read_patient,
     read_folds,
     nifti.read_volume_header,
-    lambda path: nifti.upright(nifti.read_volume(path)),
+    lambda path: upright(nifti.read_volume(path)),
     lambda path: split_labels(nifti.read_volume(path), LABELS, f"{path}:"),
 )
 

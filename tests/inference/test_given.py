@@ -108,7 +108,8 @@ def test_a_volume_is_answered_slice_by_slice_and_lies_as_it_was_given(model: Mod
     volume = np.stack(slices)[None]
     assert np.array_equal(model.mask(volume), np.stack([model.mask(one) for one in slices], 1))
     path = sources.save_volume(tmp_path / "scan.nii.gz", list(map(np.asarray, slices)))
-    from tumorline.formats.nifti import read_volume, upright
+    from tumorline.formats.nifti import read_volume
+    from tumorline.geometry.upright import upright
 
     mask = model.mask(path)
     assert mask.shape == (1, *upright(read_volume(path)).shape)

@@ -14,7 +14,8 @@ from tests.sources import nib, save_frames, save_volume
 from tests.write.test_nifti import AFFINES
 from tumorline.files import read_csv
 from tumorline.formats.grey import to_grey
-from tumorline.formats.nifti import open_volume, read_volume, upright
+from tumorline.formats.nifti import open_volume, read_volume
+from tumorline.geometry.upright import upright
 from tumorline.write.images import PREDICTED_RGB, write_three_planes
 from tumorline.write.nifti import write_label_map
 

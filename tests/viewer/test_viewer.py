@@ -12,8 +12,9 @@ from tests.report.evaluated import AFFINE, REGIONS, nested_balls
 from tests.viewer.conftest import Opened
 from tumorline.api import check
 from tumorline.data.masks.read import read_mask
-from tumorline.formats.nifti import read_volume, upright
+from tumorline.formats.nifti import read_volume
 from tumorline.geometry.grid import Grid, grid_of
+from tumorline.geometry.upright import upright
 from tumorline.viewer.assets import asset, content_policy, inline_module, script_data
 from tumorline.viewer.encoding import ViewedCase, encode_case
 

@@ -24,6 +24,7 @@ from tumorline.formats.decode import is_dicom, read_pixels
 from tumorline.formats.grey import as_float32
 from tumorline.formats.nifti import is_volume, read_volume_header
 from tumorline.geometry.grid import Grid
+from tumorline.geometry.upright import upright_grid
 from tumorline.given_paths import as_path
 from tumorline.inference.given import as_numbers, pixels_of, spaced_grid
 from tumorline.inference.jobs import PredictionJob, job_of_channels, list_jobs
@@ -146,7 +147,7 @@ def _image(source: Source, spacing_mm: Sequence[float] | None) -> tuple[str, Flo
     if not path.is_file():
         raise UserError(f"{path}: no such file or folder")
     if is_volume(path):
-        grid = read_volume_header(path).upright_grid
+        grid = upright_grid(read_volume_header(path).grid)
         case = Case(path.name, (path,), is_volume=True, grid=grid)
         return path.name, read_image(case), grid
     image = read_image(open_picture(path))
@@ -191,7 +192,7 @@ def _mask_file(path: Path, grid: Grid, regions: Sequence[str], apart: Grid | Non
 def _grid_apart(mask: Source, grid: Grid) -> Grid | None:
     """That of a volume which lies otherwise than a grid; None where both are one, or nobody knows where that lies."""
     path = None if _is_array(mask) else as_path(mask, "mask")
-    own_grid = read_volume_header(path).upright_grid if path and grid.affine and is_volume(path) else None
+    own_grid = upright_grid(read_volume_header(path).grid) if path and grid.affine and is_volume(path) else None
     return own_grid if own_grid and own_grid.difference(grid) else None
 
 

@@ -15,6 +15,7 @@ from tumorline.data.layouts.volumes.scan_case import resampled_truth_finding
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_picture
 from tumorline.formats.nifti import is_volume, read_volume_header
+from tumorline.geometry.upright import upright_grid
 from tumorline.regions import SAVED_BY_VIEWER, Labels, label_sets
 from tumorline.user_text import written_path
 from tumorline.wording import is_or_are, numbered, some_of
@@ -162,9 +163,10 @@ def _corrected(case: Case, file: Path) -> tuple[Case, list[Finding]]:
         raise UserError(f"{file}: holds {header.frames} frames; expected one volume")
     _require_regions(case.labels, header.description, file)
     apart, findings = dict(case.apart), []
-    if case.grid.difference(header.upright_grid):
-        apart[file] = header.upright_grid
-        findings.append(resampled_truth_finding(case.images[0], file, (case.grid, header.upright_grid)))
+    grid = upright_grid(header.grid)
+    if case.grid.difference(grid):
+        apart[file] = grid
+        findings.append(resampled_truth_finding(case.images[0], file, (case.grid, grid)))
     return replace(case, correction=file, attributes=attributes, apart=apart), findings
 
 

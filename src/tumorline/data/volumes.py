@@ -13,6 +13,7 @@ from tumorline.formats.grey import as_float32, without_gaps
 from tumorline.formats.nifti import Voxels
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.resample import resample
+from tumorline.geometry.upright import upright
 
 Grids = Mapping[Path, Grid]
 """Of the files that lie otherwise than the case."""
@@ -26,16 +27,14 @@ def read_channels(images: Sequence[Path], frames: Sequence[int], grid: Grid, apa
             voxels = nifti.decode_volume(path)
             for channel, (file, frame) in enumerate(zip_longest(images, frames)):
                 if file == path:
-                    image[channel] = _grey_on_grid(
-                        nifti.upright(nifti.one_frame(path, voxels, frame)), path, grid, apart
-                    )
+                    image[channel] = _grey_on_grid(upright(nifti.one_frame(path, voxels, frame)), path, grid, apart)
     return image
 
 
 def read_label_values(path: Path, grid: Grid, apart: Grids) -> Voxels:
     """A label map as `(D, H, W)`, that of another grid by its nearest voxels. Raises UserError."""
     with decode_one(path):
-        values = nifti.upright(nifti.read_volume(path))
+        values = upright(nifti.read_volume(path))
         return resample(values, apart[path], grid, nearest=True) if path in apart else values
 
 

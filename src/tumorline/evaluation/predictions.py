@@ -14,14 +14,13 @@ from tumorline.arrays import MaskArray
 from tumorline.data.masks.read import read_mask
 from tumorline.errors import UserError
 from tumorline.files import write_bytes
-from tumorline.formats.nifti import from_upright, placed_image, read_volume, upright
+from tumorline.formats.nifti import placed_image, read_volume
 from tumorline.geometry.grid import Grid
+from tumorline.geometry.upright import AS_SEEN, from_upright, upright
 from tumorline.regions import REGION_NAME
 from tumorline.write.images import FAST, mask_path, write_mask
 
 VOLUME = ".nii.gz"
-AS_SEEN = ((0.0, 0.0, -1.0, 0.0), (0.0, -1.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0))
-"""From (d, h, w) to voxels of unknown size: slices from the feet up, their front above, the patient's right left."""
 
 
 def prediction_paths(folder: Path, case: str, regions: Sequence[str], is_volume: bool) -> list[Path]:

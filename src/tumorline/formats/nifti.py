@@ -1,7 +1,4 @@
-"""NIfTI volumes as axial slices, whatever way round the file keeps them.
-
-A slice `(H, W)` is seen as radiologists look at it: the front of the head is up, the patient's right is left.
-"""
+"""NIfTI volumes along the patient's axes, whatever way round the file keeps them."""
 
 import gzip
 import logging
@@ -77,15 +74,6 @@ class VolumeHeader(NamedTuple):
     def slices(self) -> int:
         return self.grid.shape[2]
 
-    @property
-    def upright_grid(self) -> Grid:
-        """The grid of `upright` voxels `(D, H, W)`."""
-        across, along, up = self.grid.shape
-        turned = np.asarray(self.grid.affine) @ np.array(
-            [[0, 0, -1, across - 1], [0, -1, 0, along - 1], [1, 0, 0, 0], [0, 0, 0, 1.0]]
-        )
-        return grid_of((up, along, across), turned)
-
 
 class OpenVolume(NamedTuple):
     """A file whose voxels are read when they are asked for."""
@@ -130,16 +118,6 @@ def _contradiction(header: Any, shape: tuple[int, int, int]) -> str:
 
 def _description(header: Any) -> str:
     return bytes(header["descrip"].item()).rstrip(b"\0").decode("latin-1")
-
-
-def upright(voxels: Voxels) -> Voxels:
-    """Voxels `(X, Y, Z)`, as `read_volume` gives them, as slices from the feet up, `(D, H, W)`; a view."""
-    return voxels[::-1, ::-1].transpose(2, 1, 0)
-
-
-def from_upright(slices: Voxels) -> Voxels:
-    """The way back from `upright`; a view."""
-    return slices.transpose(2, 1, 0)[::-1, ::-1]
 
 
 def read_volume(path: Path, frame: int | None = None) -> Voxels:

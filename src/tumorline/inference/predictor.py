@@ -16,9 +16,9 @@ from tumorline.data.patients.names import one_name
 from tumorline.environment import versions
 from tumorline.errors import UserError, WriteError
 from tumorline.formats.decode import is_dicom
-from tumorline.formats.nifti import from_upright
 from tumorline.geometry.grid import UNITS, Grid, sizes_of
 from tumorline.geometry.slices import plane_of
+from tumorline.geometry.upright import from_upright
 from tumorline.inference.given import GivenImage, read_picture
 from tumorline.inference.jobs import PredictionJob
 from tumorline.inference.label_map import LabelArray, from_labels, to_labels, written_order

@@ -11,9 +11,10 @@ from tumorline.data.layouts.to_predict.gather import channel_meant, split_name
 from tumorline.data.layouts.volumes.scan_case import SEQUENCES, name_beside, resampled_finding, volume_of_scan
 from tumorline.data.layouts.volumes.volume_names import visits_among
 from tumorline.formats.grey import as_float32
-from tumorline.formats.nifti import OpenVolume, VolumeHeader, open_volume, upright
+from tumorline.formats.nifti import OpenVolume, open_volume
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.resample import resample
+from tumorline.geometry.upright import upright, upright_grid
 from tumorline.inference.jobs import PredictionJob
 
 if TYPE_CHECKING:
@@ -43,14 +44,14 @@ def read_scan(job: PredictionJob) -> ScanImage:
 
 def _read_series(series: "Sequence[DicomSeries]") -> ScanImage:
     first, *others = series
-    grid = _upright_grid(first)
+    grid = upright_grid(first.grid)
     channels, notes = [_grey(first)], []
     for other in others:
         notes += _apart(first, other)
         if first.grid.difference(other.grid):
             folders = first.paths[0].parent, other.paths[0].parent
             notes.append(resampled_finding(*folders, (first.grid, other.grid)).message)
-            channels.append(resample(_grey(other), _upright_grid(other), grid, nearest=False))
+            channels.append(resample(_grey(other), upright_grid(other.grid), grid, nearest=False))
         else:
             channels.append(_grey(other))
     return ScanImage(np.stack(channels), grid, first.as_volume, tuple(notes))
@@ -69,10 +70,6 @@ def _apart(first: "DicomSeries", other: "DicomSeries") -> list[str]:
         for keyword, (in_first, in_other) in stated.items()
         if in_first and in_other and in_first != in_other
     ]
-
-
-def _upright_grid(series: "DicomSeries") -> Grid:
-    return VolumeHeader(series.grid, frames=1).upright_grid
 
 
 def _grey(series: "DicomSeries") -> ImageArray:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from PIL import Image
 from tumorline.arrays import Float32Array, MaskArray
 from tumorline.errors import UserError, WriteError
 from tumorline.files import work_beside, write_csv, write_json, writing
+from tumorline.geometry.upright import upright
 from tumorline.given_paths import as_path
 from tumorline.progress import Progress
 from tumorline.simulation.anatomy import TEMPLATE, Head, Template
@@ -184,7 +185,7 @@ def simulate_patient(settings: Settings, number: int) -> Study:
     axes = (side, side, heights)
     image = Scanner(rng, T1CE).acquire(patient.scene(axes, settings.spacing_mm), axes)
     truth = _truth(f"simulated-s{settings.seed}-p{number:03d}", patient, settings, heights)
-    return Study(_as_seen(image), _as_seen(patient.mask(axes)), truth)
+    return Study(upright(image), upright(patient.mask(axes)), truth)
 
 
 def grow(rng: np.random.Generator, settings: Settings, kind: Kind) -> tuple[Patient, Float32Array]:
@@ -209,11 +210,6 @@ def _box(patient: Patient, spacing_mm: float) -> Axes:
     low, high = (centres - reach).min(axis=0), (centres + reach).max(axis=0)
     x, y, z = (side[(side >= a) & (side <= b)] for a, b in zip(low, high, strict=True))
     return x, y, z
-
-
-def _as_seen(volume: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """`(x, y, z)` to `(z, row, column)` as radiologists see it: front up, the patient's right on the left."""
-    return volume[::-1, ::-1].transpose(2, 1, 0)
 
 
 def _truth(group: str, patient: Patient, settings: Settings, heights: Float32Array) -> StudyTruth:

@@ -32,6 +32,7 @@ from tumorline.errors import UserError
 from tumorline.escaping import one_line
 from tumorline.formats.grey import ENOUGH_PIXELS, grey_range, without_gaps
 from tumorline.geometry.grid import Grid
+from tumorline.geometry.upright import AS_SEEN
 from tumorline.regions import Labels, brush_labels
 
 JPEG_QUALITY = 85
@@ -40,7 +41,6 @@ LARGEST_SIDE = 512
 MOST_VOXELS = 10_000_000
 """Of the images of a volume that are shown, over all channels."""
 MOST_REGIONS = 32
-AS_SEEN = ((0.0, 0.0, -1.0), (0.0, -1.0, 0.0), (1.0, 0.0, 0.0))
 KEPT_PERCENTILES = (0.02, 99.98)
 """What lies outside of these is not told apart: the window can be set within them."""
 WHITE = 255
@@ -177,10 +177,8 @@ def _affine(grid: Grid) -> list[list[float]] | None:
         return None
     if grid.affine:
         return [list(map(float, row)) for row in grid.affine]
-    sides = np.array(grid.spacing_mm or (1.0, 1.0, 1.0))
-    turned = np.pad(np.array(AS_SEEN) * sides, ((0, 1), (0, 1)))
-    turned[3, 3] = 1.0
-    return [[float(value) for value in row] for row in turned]
+    sides = (*(grid.spacing_mm or (1.0, 1.0, 1.0)), 1.0)
+    return [[float(value) for value in row] for row in np.array(AS_SEEN) * sides]
 
 
 def default_labels(regions: Sequence[str], is_volume: bool) -> list[Label]:

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from tumorline.arrays import Float64Array
 from tumorline.files import write_bytes
-from tumorline.formats.nifti import OpenVolume, from_upright, load_nibabel, placed_image
+from tumorline.formats.nifti import OpenVolume, load_nibabel, placed_image
+from tumorline.geometry.upright import from_upright
 
 AS_THE_PATIENT = np.array([[0, 1], [1, 1], [2, 1]])
 

@@ -19,6 +19,7 @@ from tumorline.formats.nifti import VolumeHeader, is_volume, read_volume_header
 from tumorline.formats.unread import unread_file
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.resample import share_covered
+from tumorline.geometry.upright import upright_grid
 from tumorline.regions import REGION
 from tumorline.wording import numbered
 
@@ -117,10 +118,10 @@ def volume_of_scan(whole: Case) -> Listing:
     apart, findings = {}, _doubtful_places(headers)
     for path, header in others:
         if first.grid.difference(header.grid):
-            apart[path] = header.upright_grid
+            apart[path] = upright_grid(header.grid)
             find = resampled_finding if path in whole.images else resampled_truth_finding
             findings.append(find(first_path, path, (first.grid, header.grid)))
-    grid = first.upright_grid
+    grid = upright_grid(first.grid)
     return [replace(whole, is_volume=True, grid=grid, spacing_mm=grid.spacing_mm, apart=apart)], findings
 
 
