@@ -64,6 +64,10 @@ SEARCH_PAGE_NAME = "tune.html"
 LEARNING_RATE_TABLE_NAME = "learning_rate.csv"
 LEARNING_RATE_PAGE_NAME = "learning_rate.html"
 
+# `tumorline data fetch`.
+FETCHED_NAME = "fetched.json"
+"""What a folder says of the set that was fetched into it."""
+
 # The page of a data set.
 DATA_PAGE_NAME = "data.html"
 DATA_TABLE_NAME = "cases.csv"

@@ -11,9 +11,8 @@ from pathlib import Path
 from tumorline.config import SourceConfig
 from tumorline.data import brisc, cheng
 from tumorline.data.dataset import Dataset
+from tumorline.file_names import FETCHED_NAME
 
-FETCHED = "fetched.json"
-"""What `tumorline data fetch` leaves in a folder (`fetch.job.RECORD_FILE`)."""
 CHENG_LICENCE = "CC BY 4.0"
 SIMULATED = "simulated images; free of data terms"
 BRATS_2021 = (
@@ -83,7 +82,7 @@ def _fetched(folder: Path) -> tuple[str, str] | None:
     """What the record of a fetched folder says; None where there is none that can be read."""
     for candidate in (folder, *folder.parents[:1]):
         try:
-            record = json.loads((candidate / FETCHED).read_text(encoding="utf-8"))
+            record = json.loads((candidate / FETCHED_NAME).read_text(encoding="utf-8"))
             return str(record["licence"]), str(record["attribution"])
         except (OSError, ValueError, KeyError, TypeError):
             continue

@@ -17,6 +17,7 @@ from tumorline.fetch.archive import ArchiveError, Member, check_tree, extract, r
 from tumorline.fetch.catalogue import DataSet
 from tumorline.fetch.download import RemoteFile, download
 from tumorline.fetch.web import Web
+from tumorline.file_names import FETCHED_NAME
 from tumorline.files import (
     alone_in,
     is_leftover,
@@ -31,7 +32,6 @@ from tumorline.wording import numbered
 
 SCHEMA_VERSION = 1
 LICENCE_FILE = "LICENSE-DATA.txt"
-RECORD_FILE = "fetched.json"
 
 
 class FetchRecord(TypedDict):
@@ -65,7 +65,7 @@ def recorded(name: str, folder: Path) -> FetchRecord | None:
     if empty:
         return None
     try:
-        content = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        content = json.loads((folder / FETCHED_NAME).read_text(encoding="utf-8"))
         recorded_name, sizes = content["name"], content.pop("sizes")
         lost = [path for path, size in sizes.items() if not _has_size(folder / path, size)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -177,7 +177,7 @@ class FetchJob:
         sizes |= {file.name: file.stat().st_size for file in loose}
         record = self.record(sizes, remarks)
         write_text(self.unpacked / LICENCE_FILE, self.terms())
-        write_json(self.unpacked / RECORD_FILE, {**record, "sizes": sizes})
+        write_json(self.unpacked / FETCHED_NAME, {**record, "sizes": sizes})
         return record
 
     def plan(self, archives: Sequence[Path], loose: Sequence[str]) -> tuple[dict[str, Member], list[str]]:
@@ -192,7 +192,7 @@ class FetchJob:
                 raise ArchiveError(archive, f"holds nothing where the set's files are expected; found {roots}")
             places += [(path, members[name]) for name, path in arranged.places.items()]
             remarks += [f"{archive.name}: {remark}" for remark in arranged.remarks]
-            check_tree(archive, [LICENCE_FILE, RECORD_FILE, *loose, *(path for path, _ in places)])
+            check_tree(archive, [LICENCE_FILE, FETCHED_NAME, *loose, *(path for path, _ in places)])
         return dict(places), remarks
 
     def record(self, sizes: Mapping[str, int], remarks: Sequence[str]) -> FetchRecord:
