@@ -1,4 +1,4 @@
-"""A number with its noun, as people say it, and what is said several times, once."""
+"""How people say it: a number with its noun, a p, a few of many; and what is said several times, once."""
 
 import re
 from collections.abc import Sequence
@@ -9,6 +9,8 @@ LEAST_P = 0.001
 """Of a test, that is told by its number."""
 MOST_DIGITS = 17
 """That a number of double precision has."""
+NOT_STATED = "not stated"
+"""What stands for whatever nobody says: an attribute that a case lacks, what a folder does not know of its study."""
 
 
 def numbered(number: int, noun: str) -> str:

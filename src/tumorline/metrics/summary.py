@@ -11,10 +11,9 @@ from tumorline.groups import group_of, grouped
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.figure import UNDEFINED, figure_of
 from tumorline.results import Figure, GroupSummary, Lesions, Metrics, SizeGroup
+from tumorline.wording import NOT_STATED
 
 MOST_GROUPS = 12
-NOT_STATED = "not stated"
-"""What stands for an attribute that a case lacks."""
 SHORT = ("dice", "nsd", "hd95_detected", "volume_ratio", "signed_offset")
 DISTANCES = (
     "hd95",

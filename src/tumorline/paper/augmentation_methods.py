@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 
 from tumorline.config import AugmentConfig, bare_name
-from tumorline.paper.works import UNKNOWN
-from tumorline.wording import percent
+from tumorline.wording import NOT_STATED, percent
 
 
 def describe_augmentation(settings: AugmentConfig | None) -> list[str]:
     if settings is None:
-        return [f"Augmentation: {UNKNOWN}."]
+        return [f"Augmentation: {NOT_STATED}."]
     changes = [
         *_mirrors_and_turns(settings),
         _with_probability(_geometry(settings), settings.geometry_probability, "together with"),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from tumorline.paper.methods import Paragraph
-from tumorline.paper.works import UNKNOWN
+from tumorline.wording import NOT_STATED
 
 AUTHORS = "for the authors to write"
 RESULTS = "tables and figures of this kit"
@@ -77,4 +77,4 @@ def _gap(texts: Mapping[str, str], where: str) -> str:
     """Whether something is left to write: all of it, a part, or nothing."""
     if where == RESULTS:
         return ""
-    return ("in part" if UNKNOWN in texts[where] else "") if where in texts else "yes"
+    return ("in part" if NOT_STATED in texts[where] else "") if where in texts else "yes"

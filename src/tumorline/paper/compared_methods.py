@@ -5,17 +5,18 @@ from collections.abc import Iterable
 from tumorline.environment import versions
 from tumorline.metrics.figure import LEAST_FOR_INTERVAL, RESAMPLES
 from tumorline.paper.methods import Paragraph
-from tumorline.paper.works import SETS, UNKNOWN
+from tumorline.paper.works import SETS
 from tumorline.report.comparison import is_ranked
 from tumorline.results.compared import Comparison, Leaderboard, Matrix
-from tumorline.wording import numbered
+from tumorline.wording import LEVEL, NOT_STATED, numbered
 
 INTERVALS = (
     f"95 % intervals of a mean are bootstrapped over patients (BCa, {RESAMPLES} resamples [@efron1987]) from "
     f"{LEAST_FOR_INTERVAL} patients on."
 )
 CORRECTED = (
-    "p is corrected over all pairs and regions of a metric after Holm [@holm1979]; below 0.05 a difference counts."
+    f"p is corrected over all pairs and regions of a metric after Holm [@holm1979]; below {LEVEL:g} a difference "
+    "counts."
 )
 TESTS = {
     "models": "Two models are compared by the paired differences of their patients, with a sign-flip test; this "
@@ -29,14 +30,14 @@ TESTS = {
 def describe_comparison(result: Comparison) -> list[Paragraph]:
     simulated = (result.source.model_extra or {}).get("simulated")
     name = "simulated" if simulated else result.source.known_as or ""
-    source = SETS.get(name, f"a source whose name is {UNKNOWN}")
+    source = SETS.get(name, f"a source whose name is {NOT_STATED}")
     return [
         _design(f"{numbered(len(result.names), 'contender')} ({', '.join(result.names)}) were compared"),
         Paragraph(
             "Data",
             f"All were given the same {numbered(result.cases, 'case')} of {numbered(result.patients, 'patient')} from "
-            f"{source}; {_who_was_trained_on_whom(result)}. Data, partitions, networks and training of each: {UNKNOWN} "
-            "here; see the methods of each run.",
+            f"{source}; {_who_was_trained_on_whom(result)}. Data, partitions, networks and training of each: "
+            f"{NOT_STATED} here; see the methods of each run.",
         ),
         Paragraph("Statistics", f"{TESTS[result.about]} {CORRECTED} {INTERVALS}{_order(result)}"),
         _findings([*result.warnings, *result.verdicts]),
@@ -59,7 +60,7 @@ def _order(result: Comparison) -> str:
 def describe_matrix(result: Matrix) -> list[Paragraph]:
     return [
         _design(f"{numbered(len(result.models), 'model')} were tested on {numbered(len(result.sets), 'set')}"),
-        Paragraph("Data", f"The sets are {', '.join(result.sets)}; origin, criteria and acquisition: {UNKNOWN}."),
+        Paragraph("Data", f"The sets are {', '.join(result.sets)}; origin, criteria and acquisition: {NOT_STATED}."),
         Paragraph("Statistics", INTERVALS),
         _findings([*result.warned, *result.sentences]),
         _software(),
@@ -81,7 +82,7 @@ def _design(design: str) -> Paragraph:
     return Paragraph(
         "Design",
         f"{design}; this is reported after CLAIM 2024 [@claim2024]. Prospective or retrospective collection, "
-        f"registration and ethics approval: {UNKNOWN}.",
+        f"registration and ethics approval: {NOT_STATED}.",
     )
 
 
@@ -92,5 +93,6 @@ def _findings(sentences: Iterable[str]) -> Paragraph:
 def _software() -> Paragraph:
     return Paragraph(
         "Software and hardware",
-        f"Tumorline {versions()['tumorline']} [@tumorline]. Other software and hardware: {UNKNOWN} here; see each run.",
+        f"Tumorline {versions()['tumorline']} [@tumorline]. Other software and hardware: {NOT_STATED} here; see each "
+        "run.",
     )

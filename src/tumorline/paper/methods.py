@@ -19,8 +19,8 @@ from tumorline.paper.training_methods import (
     describe_selection,
     describe_training,
 )
-from tumorline.paper.works import NETWORKS_OF, SETS, SOFTWARE, UNKNOWN, cite
-from tumorline.wording import in_words, is_or_are, numbered
+from tumorline.paper.works import NETWORKS_OF, SETS, SOFTWARE, cite
+from tumorline.wording import NOT_STATED, in_words, is_or_are, numbered
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ def _design(study: Study) -> list[str]:
     return [
         f"A deep-learning model for the segmentation of brain tumours in MRI was "
         f"{'trained and ' if study.config else ''}tested {tested_on}; this is reported after CLAIM 2024 [@claim2024].",
-        f"Prospective or retrospective collection, registration and ethics approval: {UNKNOWN}.",
+        f"Prospective or retrospective collection, registration and ethics approval: {NOT_STATED}.",
     ]
 
 
 def _data(study: Study) -> list[str]:
     source, summary = study.summary.source, study.summary
     name = "simulated" if source.simulated else source.known_as or source.layout
-    origin = SETS.get(name, f"a source in the layout '{source.layout}', whose name and origin are {UNKNOWN}")
+    origin = SETS.get(name, f"a source in the layout '{source.layout}', whose name and origin are {NOT_STATED}")
     total = study.info.data.cases if study.info and study.config else None
     used = f" The model was made from {numbered(int(total), 'case')} in all." if total else ""
     names = study.info.input.channels if study.info and study.config else []
@@ -71,9 +71,9 @@ def _data(study: Study) -> list[str]:
         f"The images come from {origin}.{used}",
         f"The figures are of {numbered(summary.cases, 'case')} of {numbered(summary.patients, 'patient')}"
         f"{' (patients unknown: each case counts as one)' if summary.split.patients_unknown else ''}.",
-        f"MRI sequence: {in_words(channels or UNKNOWN)}.",
+        f"MRI sequence: {in_words(channels or NOT_STATED)}.",
         f"Scanner, field strength and acquisition protocol, inclusion and exclusion criteria, demographics and "
-        f"de-identification: {UNKNOWN}.",
+        f"de-identification: {NOT_STATED}.",
     ]
 
 
@@ -84,7 +84,7 @@ def _reference_standard(study: Study) -> list[str]:
     return [
         f"Reference standard are the masks that come with the images{meaning}; outlined "
         f"{is_or_are(len(study.summary.regions))} {regions}.",
-        f"Annotators, their qualification, their tools and the variability within and between them: {UNKNOWN}.",
+        f"Annotators, their qualification, their tools and the variability within and between them: {NOT_STATED}.",
     ]
 
 
@@ -95,7 +95,7 @@ def _partitions(study: Study) -> list[str]:
         f"{part} {numbered(patients, 'patient')} with {numbered(cases, 'case')}"
         for part, (patients, cases) in count_parts(study.split).items()
     ]
-    sentences = [f"How the cases were assigned to the parts: {split.origin or UNKNOWN}."]
+    sentences = [f"How the cases were assigned to the parts: {split.origin or NOT_STATED}."]
     if settings and settings.folds:
         sentences.append(f"There were {settings.folds} folds, each the test part of one model.")
     elif settings and split.drawn:
@@ -114,7 +114,7 @@ def _partitions(study: Study) -> list[str]:
             f"The parts are disjoint by {unit}; images that are equal or near duplicates (turned, mirrored, resized, "
             "cropped) were searched for and kept in one part."
         )
-    return [*sentences, f"Calculation of the sample size: {UNKNOWN}."]
+    return [*sentences, f"Calculation of the sample size: {NOT_STATED}."]
 
 
 def _evaluation(study: Study) -> list[str]:
@@ -122,7 +122,7 @@ def _evaluation(study: Study) -> list[str]:
     unit = next(iter(summary.regions.values())).hd95.unit or "px, of cases whose pixel size is known mm,"
     inside = {"test": "internal (the test part of the same source)", "unseen": "of cases that the model has not seen"}
     kinds = " and ".join(inside.get(status, status) for status in summary.headline_status)
-    external = "" if "unseen" in summary.headline_status else f"A test on external data: {UNKNOWN}."
+    external = "" if "unseen" in summary.headline_status else f"A test on external data: {NOT_STATED}."
     conventions = [f"{in_words(name)}: {text}" for name, text in summary.conventions.items() if name in TOLD]
     return [
         f"Figures are the Dice coefficient [@dice1945], the normalised surface Dice at {NSD_TOLERANCE:g} {unit} "
@@ -186,13 +186,13 @@ def _software(study: Study) -> list[str]:
     processes = int(environment.get("processes", 1))
     several = f", {processes} processes" if processes > 1 else ""
     hardware = (
-        f"{machine.get('processor') or UNKNOWN}, {machine.get('cores', UNKNOWN)} cores, "
-        f"{machine.get('system', UNKNOWN)}; device {environment['device']}{several}"
+        f"{machine.get('processor') or NOT_STATED}, {machine.get('cores', NOT_STATED)} cores, "
+        f"{machine.get('system', NOT_STATED)}; device {environment['device']}{several}"
         if environment
-        else UNKNOWN
+        else NOT_STATED
     )
     return [
-        f"Trained and evaluated with {made or f'software that is {UNKNOWN}'}{', with ' if listed else ''}"
+        f"Trained and evaluated with {made or f'software that is {NOT_STATED}'}{', with ' if listed else ''}"
         f"{', '.join(listed)}.",
         f"Evaluation runs on the exported ONNX model. These figures and tables were written by Tumorline "
         f"{versions()['tumorline']}{'' if made else ' [@tumorline]'}.",
@@ -201,10 +201,10 @@ def _software(study: Study) -> list[str]:
 
 
 def _availability(study: Study) -> list[str]:
-    licence = study.info.licence if study.info else UNKNOWN
+    licence = study.info.licence if study.info else NOT_STATED
     return [
         f"Terms of the weights: {licence}.",
-        f"Availability of code, model and data, protocol and funding: {UNKNOWN}.",
+        f"Availability of code, model and data, protocol and funding: {NOT_STATED}.",
     ]
 
 

@@ -6,13 +6,13 @@ from typing import Any
 from tumorline.config import CYCLE_END, CYCLE_START, Config, LossConfig, TrainConfig, bare_name
 from tumorline.model_info import ModelInfo
 from tumorline.paper.study import Study
-from tumorline.paper.works import INITIAL, LOSSES, NETWORKS, SCHEDULES, UNKNOWN, cite
-from tumorline.wording import in_words, numbered, percent
+from tumorline.paper.works import INITIAL, LOSSES, NETWORKS, SCHEDULES, cite
+from tumorline.wording import NOT_STATED, in_words, numbered, percent
 
 
 def describe_preprocessing(study: Study) -> list[str]:
     if study.info is None:
-        return [f"Preprocessing: {UNKNOWN}."]
+        return [f"Preprocessing: {NOT_STATED}."]
     info, seen = study.info, study.info.input
     if seen.window:
         window, voxel = (" x ".join(f"{side:g}" for side in sides) for sides in (seen.window, seen.voxel_mm))
@@ -36,7 +36,7 @@ def describe_preprocessing(study: Study) -> list[str]:
 
 def describe_network(study: Study) -> list[str]:
     if study.info is None:
-        return [f"Network, its parameters and their initial values: {UNKNOWN} (model '{study.summary.model}')."]
+        return [f"Network, its parameters and their initial values: {NOT_STATED} (model '{study.summary.model}')."]
     info, environment = study.info, study.environment
     if info.members:
         return [f"An ensemble of {len(info.members)} networks, whose probabilities are averaged."]
@@ -48,24 +48,24 @@ def describe_network(study: Study) -> list[str]:
         f"{environment['multiply_adds'] / 1e9:.2f} thousand million multiply-adds for one "
         f"{'patch' if info.input.window else 'slice of 256 x 256 pixels'}"
         if environment
-        else f"a number of parameters that is {UNKNOWN}"
+        else f"a number of parameters that is {NOT_STATED}"
     )
-    initial = str(environment.get("initialisation", UNKNOWN))
+    initial = str(environment.get("initialisation", NOT_STATED))
     how = {"scratch": "at random"}.get(initial, f"from {initial}{INITIAL.get(initial, '')}")
     each = "the tumour" if len(info.regions) == 1 else f"each of {len(info.regions)} regions"
     return [
         f"The network is '{name}'{f' ({chosen})' if chosen else ''}{cited}, with {size}; it takes "
         f"{numbered(info.architecture.channels, 'channel')} and gives the probability of {each} in each pixel.",
-        f"Its weights began {how if initial != UNKNOWN else UNKNOWN}.",
+        f"Its weights began {how if initial != NOT_STATED else NOT_STATED}.",
     ]
 
 
 def describe_training(study: Study) -> list[str]:
     if study.config is None:
-        return [f"Loss, optimiser, schedule and the other settings of the training: {UNKNOWN}."]
+        return [f"Loss, optimiser, schedule and the other settings of the training: {NOT_STATED}."]
     settings, environment = study.config.train, study.environment
     images = f"{settings.epoch_images} images" if settings.epoch_images else "all training images"
-    minutes = f"{float(environment['seconds_of_training_steps']) / 60:.0f} minutes" if environment else UNKNOWN
+    minutes = f"{float(environment['seconds_of_training_steps']) / 60:.0f} minutes" if environment else NOT_STATED
     return [
         *describe_loss(study.config),
         _optimiser(settings),
@@ -163,7 +163,7 @@ def _details(study: Study, settings: TrainConfig) -> str:
         f"layer-wise decay of the rate by {settings.layer_decay:g}" if settings.layer_decay != 1 else "",
         f"the backbone was frozen for {numbered(settings.freeze_epochs, 'epoch')}" if settings.freeze_epochs else "",
         _patience(study, settings),
-        f"computed in {study.environment.get('precision', UNKNOWN)}",
+        f"computed in {study.environment.get('precision', NOT_STATED)}",
     ]
     text = "; ".join(filter(None, phrases))
     return f"{text[0].upper()}{text[1:]}."
@@ -172,7 +172,7 @@ def _details(study: Study, settings: TrainConfig) -> str:
 def describe_selection(study: Study) -> list[str]:
     info = study.info
     if info is None:
-        return [f"How the final model and its threshold were chosen: {UNKNOWN}."]
+        return [f"How the final model and its threshold were chosen: {NOT_STATED}."]
     return [
         *(_chosen(study, info) if info.split.validated else _fixed(info)),
         f"After the threshold: {study.summary.conventions.get('postprocessing', 'no post-processing')}.",

@@ -1,7 +1,5 @@
 """The works that methods name: networks, losses, software and sets, with the keys of their citations."""
 
-UNKNOWN = "not stated"
-
 NETWORKS = {
     "unet": "ronneberger2015",
     "monai_unet": "kerfoot2018",

@@ -11,12 +11,11 @@ from PIL import Image
 from tumorline.data.dataset import Dataset
 from tumorline.groups import grouped
 from tumorline.metrics.figure import figure_of
-from tumorline.metrics.summary import NOT_STATED
 from tumorline.report import charts
 from tumorline.report.content import HeatMap, HeatMaps, LabelledChart
 from tumorline.report.data_entries import Entry, attribute_tables, size_unit
 from tumorline.report.observation import mean_map
-from tumorline.wording import in_words
+from tumorline.wording import NOT_STATED, in_words
 from tumorline.write.images import to_data_uri
 
 MOST_GROUPS, MOST_DOTS = 8, 240

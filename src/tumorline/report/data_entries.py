@@ -11,8 +11,8 @@ from tumorline.data.facts import Facts
 from tumorline.data.finding import Finding
 from tumorline.data.splits.parts import Split
 from tumorline.groups import grouped
-from tumorline.metrics.summary import NOT_STATED
 from tumorline.report.observation import Observer, Seen
+from tumorline.wording import NOT_STATED
 
 PX = "px"
 

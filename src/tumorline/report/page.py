@@ -22,7 +22,7 @@ from tumorline.file_names import (
 from tumorline.files import write_text
 from tumorline.groups import grouped
 from tumorline.metrics.headline import count_cases
-from tumorline.metrics.summary import NOT_STATED, Row, are_mixed, are_volumes
+from tumorline.metrics.summary import Row, are_mixed, are_volumes
 from tumorline.report import charts
 from tumorline.report.browsing import notes_of, picture_content, table_of_rows
 from tumorline.report.card_page import write_card_page
@@ -34,7 +34,7 @@ from tumorline.report.templates import template
 from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
 from tumorline.results import Summary, WarningCode, mean_dice_over_regions, read_summary
 from tumorline.run_folder import read_environment, read_history, read_split, region_column, source_columns
-from tumorline.wording import in_words
+from tumorline.wording import NOT_STATED, in_words
 
 Record = dict[str, str]
 

@@ -11,14 +11,14 @@ from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import folder_words, is_mask_name
 from tumorline.data.layouts.unread_dicom import LOOKED_AT, told_of_segmentation
 from tumorline.data.layouts.unsaid import masks_by_word, twins
-from tumorline.file_names import PREDICTED_NAME
+from tumorline.file_names import FETCHED_NAME, PREDICTED_NAME
 from tumorline.formats.boundary import read_head
 from tumorline.formats.unread import unread_volume
 
 WITH_WORD = re.compile(r"(?P<base>.+)[-_. ][a-z]+\d*", re.IGNORECASE)
 DOCUMENT_SUFFIXES = {".md", ".rst", ".pdf", ".html", ".htm", ".doc", ".docx", ".bib", ".cff"}
 DOCUMENT_WORDS = {"readme", "license", "licence", "copying", "terms", "notes", "citation", "attribution", "changelog"}
-OWN_FILES = {"patients.csv", "fetched.json", "simulated.json", PREDICTED_NAME}
+OWN_FILES = {"patients.csv", FETCHED_NAME, "simulated.json", PREDICTED_NAME}
 CURE = "export it as COCO (polygons) or as one mask of two values for each image"
 
 
