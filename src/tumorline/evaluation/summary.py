@@ -13,6 +13,9 @@ from tumorline.evaluation.status import SEEN, Request, copies_among
 from tumorline.evaluation.weaknesses import WEAKNESSES, operating_weaknesses
 from tumorline.inference.model import TTA, Model
 from tumorline.inference.post import describe_postprocessing
+from tumorline.metrics.calibration import MARGIN_PX
+from tumorline.metrics.figure import LEAST_FOR_INTERVAL
+from tumorline.metrics.lesion import DILATION, LESION_RULES
 from tumorline.metrics.summary import (
     Row,
     are_mixed,
@@ -58,11 +61,11 @@ CONVENTIONS = {
     "surface": "distances between boundary elements weighted by their length, as DeepMind's surface-distance",
     "average_surface_distance": "mean over both boundaries together, each element weighted by its length",
     "signed_offset": "mean distance of the predicted from the true boundary, outside positive; undefined as the ratio",
-    "lesions": "connected over corners, matched within 3 pixels, as BraTS 2023; missed and invented ones count Dice 0 "
-    "and as HD95 the image diagonal",
-    "interval": "95 % bootstrap over patients (BCa); below 20 patients values and range only",
+    "lesions": f"connected over corners, matched within {DILATION} pixels, as BraTS 2023; missed and invented ones "
+    "count Dice 0 and as HD95 the image diagonal",
+    "interval": f"95 % bootstrap over patients (BCa); below {LEAST_FOR_INTERVAL} patients values and range only",
     "volume_ratio": "predicted over true area; undefined where either is empty, then left out and counted",
-    "calibration": "pixels within 10 px of the true or predicted tumour; patients count alike",
+    "calibration": f"pixels within {MARGIN_PX} px of the true or predicted tumour; patients count alike",
     "confidence": "soft Dice confidence, the Dice that the probabilities expect; an empty mask has none and ranks last",
     "dice_lost_to_area": "Dice of the most probable pixels, as many as the truth has, minus the Dice of the mask",
     "accuracy": "share of pixels that are right; all background reaches accuracy_background",
@@ -71,15 +74,16 @@ CONVENTIONS_OF_VOLUMES = {
     "resolution": "masks are compared as whole volumes on their own grid, after the slices were put together on it",
     "aggregation": "examination, then mean over a patient's examinations, then mean over patients",
     "miss": "a missed tumour counts Dice 0, NSD 0 and as HD95 and average surface distance the volume's diagonal",
-    "lesions": "connected over corners, matched within 3 voxels, as BraTS 2023; missed and invented ones count Dice 0 "
-    "and as HD95 the volume's diagonal",
-    "brats2023": "lesions by the rule of BraTS 2023 altogether: true ones up to 50 mm3 left out, HD95 374 mm for a "
-    "missed or an invented one, and a case without any has Dice 1 and HD95 0",
+    "lesions": f"connected over corners, matched within {DILATION} voxels, as BraTS 2023; missed and invented ones "
+    "count Dice 0 and as HD95 the volume's diagonal",
+    "brats2023": "lesions by the rule of BraTS 2023 altogether: true ones up to {dropped_mm3:g} mm3 left out, HD95 "
+    "{miss_hd95:g} mm for a missed or an invented one, and a case without any has Dice {dice_of_none:g} and HD95 "
+    "{hd95_of_none:g}".format(**vars(LESION_RULES["brats2023"])),
     "surface": "distances between boundary elements weighted by their area, as DeepMind's surface-distance",
     "volume_ratio": "predicted over true volume; undefined where either is empty, then left out and counted",
     "volume_error": "predicted minus true volume in ml, over cases that have the region; what is predicted where it is "
     "missing stands beside it",
-    "calibration": "voxels within 10 of the true or predicted tumour; patients count alike",
+    "calibration": f"voxels within {MARGIN_PX} of the true or predicted tumour; patients count alike",
     "dice_lost_to_area": "Dice of the most probable voxels, as many as the truth has, minus the Dice of the mask",
 }
 FAVOURING = {
