@@ -22,7 +22,7 @@ from tumorline.files import JsonObject
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.summary import Row, are_volumes
 from tumorline.report.content import BrowserContent
-from tumorline.report.picture_files import PictureFiles, Place
+from tumorline.report.picture_files import PictureFiles
 from tumorline.viewer.assets import script_data
 from tumorline.wording import in_words
 
@@ -66,14 +66,14 @@ class CaseTable:
     descending: bool = False
     keys: Sequence[str] = field(default=())
 
-    def to_script(self, places: Sequence[Place | None], files: PictureFiles) -> Markup:
+    def to_script(self, files: PictureFiles) -> Markup:
         """As it stands in the page. Texts are shown with what could hide in them made visible; keys are as they are."""
         content = {
             "texts": list(self.texts),
             "cases": [[one_line(text) for text in case] for case in self.cases],
             "keys": list(self.keys) or [case[0] for case in self.cases],
             "views": [view.to_json() for view in self.views],
-            "places": [list(place) if place else None for place in places],
+            "places": [list(place) if place else None for place in files.places],
             "packs": list(files.addresses),
             "sort": self.sort,
             "descending": self.descending,
@@ -82,15 +82,15 @@ class CaseTable:
         return Markup(script_data(content))
 
 
-def picture_content(table: CaseTable, places: Sequence[Place | None], files: PictureFiles) -> BrowserContent:
+def picture_content(table: CaseTable, files: PictureFiles) -> BrowserContent:
     """What `browser.html` shows."""
     return {
-        "index": table.to_script(places, files),
+        "index": table.to_script(files),
         "packs": {files.address(name): Markup(cases) for name, cases in files.inside.items()},
         "folder": files.in_folder,
         "megabytes": files.size / 1e6,
         "cases": len(table.cases),
-        "pictures": files.cases,
+        "pictures": files.count,
     }
 
 

@@ -18,9 +18,8 @@ from tumorline.report.cases import Drawing, Picture, draw, scored_cases
 from tumorline.report.charts import linear_axis
 from tumorline.report.compared_cases import entries_of, model_notes, table_of_models
 from tumorline.report.content import BrowserContent
-from tumorline.report.picture_files import PictureFiles
 from tumorline.report.templates import template
-from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
+from tumorline.report.viewed import Predicted, ViewedSource, Wanted, gather_pictures
 from tumorline.results import read_comparable
 from tumorline.results.compared import (
     CaseGroup,
@@ -134,14 +133,12 @@ def _browsed(result: Comparison, folders: Sequence[Path], output: Path, source: 
     rows = {(name, ""): read_headline_rows(folder) for name, folder in zip(result.names, folders, strict=True)}
     shared = set.intersection(*({row.case for row in members} for members in rows.values()))
     entries = entries_of({key: [row for row in members if row.case in shared] for key, members in rows.items()})
-    files = PictureFiles(output / COMPARISON_PAGE_NAME)
     wanted: list[Wanted | None] = [None] * len(entries)
     if source:
         viewed = _viewed_source(result, folders, source)
         wanted = [Wanted(case, viewed, model_notes(scored)) for (_, case), scored in entries.items()]
-    places = add_pictures(files, wanted)
-    files.finish()
-    return picture_content(table_of_models(entries, result.names, result.regions), places, files)
+    files = gather_pictures(output / COMPARISON_PAGE_NAME, wanted)
+    return picture_content(table_of_models(entries, result.names, result.regions), files)
 
 
 def _viewed_source(result: Comparison, folders: Sequence[Path], source: Drawing) -> ViewedSource:

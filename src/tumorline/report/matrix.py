@@ -14,9 +14,8 @@ from tumorline.report import charts
 from tumorline.report.browsing import picture_content
 from tumorline.report.compared_cases import entries_of, key_of, model_notes, table_of_models
 from tumorline.report.content import BrowserContent
-from tumorline.report.picture_files import PictureFiles
 from tumorline.report.templates import template
-from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
+from tumorline.report.viewed import Predicted, ViewedSource, Wanted, gather_pictures
 from tumorline.results.compared import Matrix
 
 
@@ -45,16 +44,14 @@ def _browsed(result: Matrix, output: Path, readers: Mapping[tuple[str, str], Sam
     regions = list(dict.fromkeys(cell.region for cell in result.cells if cell.region))
     sources = {name: _viewed_source(name, result, output, readers) for name in result.sets}
     several = len({source for source, _ in entries}) > 1
-    files = PictureFiles(output / MATRIX_PAGE_NAME)
     wanted = [
         Wanted(entry[1], source, model_notes(scored), one_line(key_of(entry, several)))
         if (source := sources[entry[0]])
         else None
         for entry, scored in entries.items()
     ]
-    places = add_pictures(files, wanted)
-    files.finish()
-    return picture_content(table_of_models(entries, list(result.models), regions), places, files) if entries else None
+    files = gather_pictures(output / MATRIX_PAGE_NAME, wanted)
+    return picture_content(table_of_models(entries, list(result.models), regions), files) if entries else None
 
 
 def _viewed_source(

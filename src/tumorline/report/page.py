@@ -28,10 +28,9 @@ from tumorline.report.browsing import notes_of, picture_content, table_of_rows
 from tumorline.report.card_page import write_card_page
 from tumorline.report.cases import CaseReader, Drawing, Picture, choose, draw, scored_cases
 from tumorline.report.content import BrowserContent, Curves, PageContent, ScoredRow, SplitRow
-from tumorline.report.picture_files import PictureFiles
 from tumorline.report.region import below_background, region_content
 from tumorline.report.templates import template
-from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
+from tumorline.report.viewed import Predicted, ViewedSource, Wanted, gather_pictures
 from tumorline.results import Summary, WarningCode, mean_dice_over_regions, read_summary
 from tumorline.run_folder import read_environment, read_history, read_split, region_column, source_columns
 from tumorline.wording import NOT_STATED, in_words
@@ -83,14 +82,12 @@ def _browsed(run: Path, summary: Summary, rows: Sequence[Row], read_case: CaseRe
     """The table of all cases with their pictures."""
     regions = list(summary.regions)
     by_case = grouped(rows, lambda row: row.case)
-    files = PictureFiles(run / REPORT_NAME)
     wanted: list[Wanted | None] = [None] * len(by_case)
     if read_case:
         source = ViewedSource(read_case, regions, regions, [Predicted("", run / PREDICTIONS_NAME, regions)])
         wanted = [Wanted(case, source, notes_of(members)) for case, members in by_case.items()]
-    places = add_pictures(files, wanted)
-    files.finish()
-    return picture_content(table_of_rows(rows, regions, read_confidences(run)), places, files)
+    files = gather_pictures(run / REPORT_NAME, wanted)
+    return picture_content(table_of_rows(rows, regions, read_confidences(run)), files)
 
 
 def page_content(run: Path, summary: Summary, rows: Sequence[Row], read_case: CaseReader | None) -> PageContent:

@@ -27,11 +27,12 @@ class PictureFiles:
 
     def __init__(self, page: Path) -> None:
         self.folder = page.with_name(f"{page.stem}-images")
+        self.places: list[Place | None] = []
+        """Of each case; None where there is no picture."""
         self.names: list[str] = []
         self.inside: dict[str, str] = {}
         """The packs that the page holds, by name."""
         self.size = 0
-        self.cases = 0
         self._open: list[str] = []
         self._is_outside = False
 
@@ -40,13 +41,20 @@ class PictureFiles:
         """The name of the folder beside the page; empty where the page holds all."""
         return self.folder.name if self._is_outside else ""
 
-    def add(self, text: str) -> Place:
-        """Take the JSON of a case, in which nothing ends a script."""
+    @property
+    def count(self) -> int:
+        """Of the pictures."""
+        return len(self.places) - self.places.count(None)
+
+    def add(self, text: str | None) -> None:
+        """Take the JSON of the next case, in which nothing ends a script; None where there is none."""
+        self.places.append(None if text is None else self._put(text))
+
+    def _put(self, text: str) -> Place:
         if self._open and sum(map(len, self._open)) + len(text) > PACK_SIZE:
             self._close()
         self._open.append(text)
         self.size += len(text)
-        self.cases += 1
         return len(self.names), len(self._open) - 1
 
     def finish(self) -> None:

@@ -10,7 +10,7 @@ from tumorline.errors import UserError
 from tumorline.evaluation.predictions import read_prediction
 from tumorline.regions import label_sets
 from tumorline.report.cases import CaseReader
-from tumorline.report.picture_files import PictureFiles, Place
+from tumorline.report.picture_files import PictureFiles
 from tumorline.viewer.assets import script_data
 from tumorline.viewer.encoding import ViewedCase, encode_case, labels_of
 from tumorline.work_ahead import map_ahead
@@ -49,14 +49,17 @@ class Wanted:
     """Its name on the page, where that is not the case's."""
 
 
-def add_pictures(files: PictureFiles, wanted: Sequence[Wanted | None]) -> list[Place | None]:
-    """Where the picture of each case lies; None where there is none, or its source or all its masks are gone."""
-    texts = map_ahead(picture_text, wanted, THREADS)
-    return [None if text is None else files.add(text) for text in texts]
+def gather_pictures(page: Path, wanted: Sequence[Wanted | None]) -> PictureFiles:
+    """The picture of each case, in the page or beside it; none where its source or all its masks are gone."""
+    files = PictureFiles(page)
+    for text in map_ahead(_picture_text, wanted, THREADS):
+        files.add(text)
+    files.finish()
+    return files
 
 
-def picture_text(wanted: Wanted | None) -> str | None:
-    """The JSON of a case, in which nothing ends a script; None as in `add_pictures`."""
+def _picture_text(wanted: Wanted | None) -> str | None:
+    """The JSON of a case, in which nothing ends a script; None as in `gather_pictures`."""
     if wanted is None:
         return None
     try:
