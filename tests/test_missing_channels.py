@@ -175,8 +175,8 @@ def test_every_subset_is_scored_and_what_it_loses_is_said(load_slices: Load, tmp
     assert len(core) == 7
     whole = core["flair+post_contrast+t2"]
     assert whole.dice.mean == pytest.approx(summary.regions["tumour_core"].dice.mean)
-    assert core["flair+post_contrast"].lost_against(whole) == 0
-    assert core["flair+t2"].lost_against(whole) == whole.dice.mean
+    assert core["flair+post_contrast"].dice.lost_against(whole.dice) == 0
+    assert core["flair+t2"].dice.lost_against(whole.dice) == whole.dice.mean
     assert core["flair+t2"].missed == whole.cases
     records = read_csv(tmp_path / SUBSETS_NAME)
     assert len(records) == 7 * 3 * whole.cases

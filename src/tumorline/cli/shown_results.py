@@ -244,7 +244,7 @@ def subset_rows(summary: "Summary") -> "list[dict[str, object]]":
             **({"region": region} if several else {}),
             "channels": ", ".join(level.channels),
             "dice": format_number(level.dice.mean),
-            "lost": format_number(level.lost_against(levels[0])),
+            "lost": format_number(level.dice.lost_against(levels[0].dice)),
             "missed": level.missed,
         }
         for region, levels in summary.subsets.items()

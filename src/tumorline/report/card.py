@@ -151,12 +151,11 @@ def stress_rows(stress: Robustness | None) -> list[StressRow]:
     """A row of the images as they are, and of each change at each strength; nothing where it was not asked for."""
     if stress is None:
         return []
-    before = stress.unchanged.dice.mean
     return [
         {
             "change": f"{in_words(name)}, {strength}".rstrip(", "),
             "dice": level.dice.mean,
-            "lost": None if level.dice.mean is None or before is None else before - level.dice.mean,
+            "lost": level.dice.lost_against(stress.unchanged.dice),
             "missed": level.missed,
         }
         for name, strength, level in stress.levels()

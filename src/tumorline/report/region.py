@@ -145,7 +145,7 @@ def subset_rows(summary: Summary, region: str) -> list[SubsetRow]:
         {
             "channels": ", ".join(in_words(name) for name in level.channels),
             "dice": level.dice.mean,
-            "lost": level.lost_against(levels[0]),
+            "lost": level.dice.lost_against(levels[0].dice),
             "missed": level.missed,
             "cases": level.cases,
         }

@@ -23,6 +23,10 @@ class Figure(Result):
     unit: str = ""
     """Of distances only."""
 
+    def lost_against(self, whole: "Figure") -> float | None:
+        """How much lower the mean is than that of another; None where there is none."""
+        return None if whole.mean is None or self.mean is None else whole.mean - self.mean
+
     @model_validator(mode="after")
     def has_all_or_nothing(self) -> Self:
         if len({value is None for value in (self.mean, self.median, self.range, self.mean_over_cases)}) > 1:

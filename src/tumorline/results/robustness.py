@@ -1,7 +1,7 @@
 """Figures under changes of the images, and with subsets of the channels."""
 
 from collections.abc import Iterator
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import Field
 
@@ -58,7 +58,3 @@ class SubsetLevel(Result):
     cases: Count
     dice: Figure
     missed: Count
-
-    def lost_against(self, whole: Self) -> float | None:
-        """How much lower the mean Dice is than with all channels; None where there is none."""
-        return None if whole.dice.mean is None or self.dice.mean is None else whole.dice.mean - self.dice.mean
