@@ -18,7 +18,7 @@ from tumorline.groups import grouped
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEAST_SEEDS
 from tumorline.metrics.summary import FIGURES, Row, figure, of_region
-from tumorline.results import read_comparable
+from tumorline.results import read_comparable, warnings_of_all
 from tumorline.results.compared import ArmRow, Comparison, LeaderboardGroup, LongerTraining
 from tumorline.run_folder import best_validation_dice, read_config, read_environment, read_history
 
@@ -84,9 +84,7 @@ class Entry:
 def shared_warnings(entries: Sequence[Entry]) -> list[str]:
     """What holds for all: the warnings of every run, and that single runs say nothing of recipes."""
     runs = [read_comparable(folder / SUMMARY_NAME).warnings for entry in entries for folder in entry.seeds.values()]
-    sentences = [
-        warning.text for warning in (runs[0] if runs else []) if all(warning in run_warnings for run_warnings in runs)
-    ]
+    sentences = [warning.text for warning in warnings_of_all(runs)]
     if entries and not about_recipes(entries):
         seeds = {len(entry.seeds) for entry in entries}
         each = "ONE SEED EACH" if max(seeds) == 1 else f"{max(seeds)} SEEDS EACH, of which the tests take the first"
@@ -151,8 +149,8 @@ def compared(members: Sequence[Entry], reference: str) -> Comparison:
     """As `tumorline compare` does it: of recipes from three seeds on, else of the models of the first seed."""
     against = reference if reference in [entry.name for entry in members] else ""
     if about_recipes(members):
-        return comparison.compare({}, {entry.name: list(entry.seeds.values()) for entry in members}, None, against)
-    return comparison.compare({entry.name: entry.first_folder for entry in members}, {}, None, against)
+        return comparison.compare({}, {entry.name: list(entry.seeds.values()) for entry in members}, reference=against)
+    return comparison.compare({entry.name: entry.first_folder for entry in members}, {}, reference=against)
 
 
 def ranked_by(entries: Sequence[Entry]) -> str:
@@ -212,7 +210,7 @@ def _longer(entry: Entry) -> LongerTraining | None:
     if entry.longer is None or len({row.group for row in rows if row.scores.has_tumour}) < 2:
         return None
     names = {"longer": entry.longer, "as long": entry.first_folder}
-    pairs = [pair for pair in comparison.compare(names, {}, None, "as long").pairs if pair.metric == "dice"]
+    pairs = [pair for pair in comparison.compare(names, {}, reference="as long").pairs if pair.metric == "dice"]
     difference = pairs[0].difference  # of several regions their mean
     return LongerTraining(
         epochs=read_config(entry.longer).train.epochs,

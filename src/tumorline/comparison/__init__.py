@@ -46,7 +46,7 @@ from tumorline.metrics.figure import LEAST_FOR_INTERVAL, too_few
 from tumorline.report.cases import CaseReader, Drawing
 from tumorline.report.comparison import write_comparison
 from tumorline.report.run_images import run_images
-from tumorline.results import WarningCode, read_comparable
+from tumorline.results import WarningCode, read_comparable, warnings_of_all
 from tumorline.results.compared import ComparedPair, Comparison
 from tumorline.wording import LEVEL, numbered, tell_p
 
@@ -148,7 +148,7 @@ def _warnings(runs: Sequence[Run], means: Sequence[PatientMeans], study: Study |
     elif not recipes:
         sentences.append("one run each: this is about these models, not about their recipes; for those use --group")
     sentences += [text for region in means if (text := _few_patients(region, len(means)))]
-    shared = [warning for warning in runs[0].summary.warnings if all(warning in run.summary.warnings for run in runs)]
+    shared = warnings_of_all([run.summary.warnings for run in runs])
     return sentences + [warning.text for warning in shared if warning.code is not WarningCode.LEAKING]
 
 

@@ -58,15 +58,17 @@ BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 def write_card(run: Path) -> Path:
     """Write the model card of a finished run folder from its model file and its summary."""
-    info, summary = read_info(run / WEIGHTS_NAME), read_summary(run / SUMMARY_NAME)
-    write_text(run / CARD_NAME, render_card(info, summary, run / WEIGHTS_NAME))
-    return run / CARD_NAME
+    return _write(run, read_summary(run / SUMMARY_NAME))
 
 
 def write_bare_card(run: Path) -> Path:
     """The card of a model that was trained on all patients: without figures, until those of its folds are known."""
-    info = read_info(run / WEIGHTS_NAME)
-    write_text(run / CARD_NAME, render_card(info, None, run / WEIGHTS_NAME))
+    return _write(run, None)
+
+
+def _write(run: Path, summary: Summary | None) -> Path:
+    weights = run / WEIGHTS_NAME
+    write_text(run / CARD_NAME, render_card(read_info(weights), summary, weights))
     return run / CARD_NAME
 
 

@@ -41,7 +41,7 @@ from tumorline.results.summary import (
     read_comparable,
     read_summary,
 )
-from tumorline.results.warned import ResultWarning, Warned, WarningCode, guess_code
+from tumorline.results.warned import ResultWarning, Warned, WarningCode, guess_code, warnings_of_all
 
 __all__ = [
     "Baseline",
@@ -84,4 +84,5 @@ __all__ = [
     "mean_dice_over_regions",
     "read_comparable",
     "read_summary",
+    "warnings_of_all",
 ]

@@ -1,6 +1,7 @@
 """Warnings: codes for the program, sentences for people."""
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -71,6 +72,11 @@ class ResultWarning(Result):
 def guess_code(text: str) -> WarningCode:
     """The code of a sentence that was written without one."""
     return next((code for words, code in WORDS.items() if re.match(words, text)), WarningCode.OTHER)
+
+
+def warnings_of_all(results: Sequence[Sequence[ResultWarning]]) -> list[ResultWarning]:
+    """Those that each of the results has, in the order of the first."""
+    return [warning for warning in (results[0] if results else ()) if all(warning in some for some in results)]
 
 
 def _known_code(code: str) -> WarningCode:
