@@ -21,7 +21,6 @@ from tumorline.network_input import fit
 from tumorline.network_input.built_folder import create_array, open_built
 from tumorline.network_input.patches import Places, region_places
 from tumorline.network_input.spaced import SpacedPlacement, place_head, to_spaced, truth_to_spaced
-from tumorline.progress import Progress
 
 VERSION = 1
 """Of what stands in the cache of equal volumes and settings."""
@@ -68,7 +67,7 @@ def volume_cache_key(dataset: Dataset) -> str:
     return sha256(json.dumps([settings, content]).encode()).hexdigest()[:24]
 
 
-def open_volume_cache(dataset: Dataset, progress: Progress | None = None) -> VolumeCache:
+def open_volume_cache(dataset: Dataset) -> VolumeCache:
     """Map the volumes, building the cache first where it is not there or is damaged.
 
     Raises UserError for a picture among the cases, for a volume without spacing, and without space.
@@ -77,9 +76,7 @@ def open_volume_cache(dataset: Dataset, progress: Progress | None = None) -> Vol
         if len(facts.shape) != 4:
             raise UserError(f"{case.images[0]}: a picture; data.window is for volumes, leave it out for slices")
     target = cache_folder(dataset.settings) / volume_cache_key(dataset)
-    return open_built(
-        target, lambda folder: _read_volumes(dataset, folder), lambda folder: _fill(dataset, folder, progress)
-    )
+    return open_built(target, lambda folder: _read_volumes(dataset, folder), lambda folder: _fill(dataset, folder))
 
 
 def _read_volumes(dataset: Dataset, folder: Path) -> VolumeCache | None:
@@ -111,18 +108,10 @@ def _array_path(folder: Path, number: int, kind: str) -> Path:
     return folder / f"{number:06d}-{kind}.npy"
 
 
-def _fill(dataset: Dataset, folder: Path, progress: Progress | None) -> None:
+def _fill(dataset: Dataset, folder: Path) -> None:
     require_space(folder.parent, _most_bytes(dataset), f"for the decoded cache of {len(dataset.cases)} volumes")
-    entries: dict[int, CacheEntry] = {}
-
-    def store(case: Case) -> None:
-        number = dataset.index[case.id]
-        entries[number] = _store(dataset, case, folder, number)
-
-    for done, _ in enumerate(map_cases(store, dataset.cases), start=1):
-        if progress:
-            progress(done, len(dataset.cases))
-    write_json(folder / INDEX, [entries[number] for number in range(len(entries))])
+    entries = map_cases(lambda case: _store(dataset, case, folder), dataset.cases)
+    write_json(folder / INDEX, list(entries))
 
 
 def _most_bytes(dataset: Dataset) -> int:
@@ -147,7 +136,7 @@ def require_spacing(dataset: Dataset, case: Case) -> Sequence[float]:
     return spacing
 
 
-def _store(dataset: Dataset, case: Case, folder: Path, number: int) -> CacheEntry:
+def _store(dataset: Dataset, case: Case, folder: Path) -> CacheEntry:
     """Write the arrays of a case; gives its entry in the index."""
     sample = dataset.read(case)
     placement = place_head(sample.image, require_spacing(dataset, case), dataset.settings.voxel_mm)
@@ -161,7 +150,7 @@ def _store(dataset: Dataset, case: Case, folder: Path, number: int) -> CacheEntr
         "places": np.concatenate(places).astype(np.int32),
     }
     for kind, values in arrays.items():
-        array = create_array(_array_path(folder, number, kind), values.dtype, values.shape)
+        array = create_array(_array_path(folder, dataset.index[case.id], kind), values.dtype, values.shape)
         array[...] = values
         array.flush()
     return {

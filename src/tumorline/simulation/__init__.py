@@ -124,11 +124,11 @@ def is_whole(number: object, least: int, most: int) -> bool:
     return isinstance(number, Integral) and int(number) in range(least, most + 1)
 
 
-def default_cohort(folder: Path, progress: Progress | None = None) -> Path:
+def default_cohort(folder: Path) -> Path:
     """The cohort of all default settings below `folder`, made on first use; another process may be quicker."""
     directory = folder / f"simulated-{GENERATOR}"
     try:
-        return directory if directory.is_dir() else simulate(directory, progress=progress)
+        return directory if directory.is_dir() else simulate(directory)
     except WriteError:
         if not directory.is_dir():
             raise
