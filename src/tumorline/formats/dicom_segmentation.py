@@ -65,14 +65,14 @@ def read_segmentation(path: Path) -> Segmentation:
         if not segments or "Rows" not in header:
             raise UserError(f"{path}: a DICOM segmentation without segments in pixels; save it as one (SEG) again")
         return Segmentation(
-            path,
-            {int(item.SegmentNumber): str(item.get("SegmentLabel") or "") for item in segments},
-            _stated(header, "SeriesInstanceUID"),
-            _stated(header, "ReferencedSOPInstanceUID"),
-            str(header.get("FrameOfReferenceUID") or ""),
-            str(header.get("PatientID") or "").strip(),
-            {str(item.get("SegmentAlgorithmType")) for item in segments} == {"AUTOMATIC"},
-            _raster(path, header),
+            path=path,
+            labels={int(item.SegmentNumber): str(item.get("SegmentLabel") or "") for item in segments},
+            series=_stated(header, "SeriesInstanceUID"),
+            instances=_stated(header, "ReferencedSOPInstanceUID"),
+            frame_of_reference=str(header.get("FrameOfReferenceUID") or ""),
+            patient=str(header.get("PatientID") or "").strip(),
+            by_program={str(item.get("SegmentAlgorithmType")) for item in segments} == {"AUTOMATIC"},
+            raster=_raster(path, header),
         )
 
 

@@ -237,8 +237,14 @@ def _broken(series: _Read, problem: str) -> BrokenSeries:
     sequence, reason = recognise_sequence(series.first)
     patient = one_stated(str(header.get("PatientID") or "").strip() for header in series.headers.values())
     return BrokenSeries(
-        *(tuple(series.headers), sequence, reason, series.study, patient, problem, series.number),
-        last_number(series.slices),
+        paths=tuple(series.headers),
+        sequence=sequence,
+        reason=reason,
+        study=series.study,
+        patient=patient,
+        problem=problem,
+        number=series.number,
+        last_number=last_number(series.slices),
     )
 
 

@@ -179,21 +179,21 @@ def _slice(path: Path, header: pydicom.Dataset, frame: int) -> SeriesSlice:
         for keyword, count in (("PixelSpacing", 2), ("ImageOrientationPatient", 6), ("ImagePositionPatient", 3))
     }
     return SeriesSlice(
-        path,
-        frame,
-        str(header.get("SOPInstanceUID", "")),
-        str(header.get("SeriesInstanceUID", "")),
-        (int(header.Rows), int(header.Columns)),
-        geometry["PixelSpacing"],
-        geometry["ImageOrientationPatient"],
-        geometry["ImagePositionPatient"],
-        next((mm for mm in numbers_of(_first_value(groups, "SliceThickness")) if 0 < mm < np.inf), None),
-        _whole_number(header, "InstanceNumber"),
-        tuple(str(_first_value(groups, keyword)) for keyword in APART_BY),
-        tuple(str(header.get(keyword) or "").strip() for keyword in SHARED),
-        is_inverted(header),
-        _stated_slices(header),
-        _whole_number(header, "InConcatenationTotalNumber"),
+        path=path,
+        frame=frame,
+        instance=str(header.get("SOPInstanceUID", "")),
+        series=str(header.get("SeriesInstanceUID", "")),
+        size=(int(header.Rows), int(header.Columns)),
+        spacing_mm=geometry["PixelSpacing"],
+        orientation=geometry["ImageOrientationPatient"],
+        position_mm=geometry["ImagePositionPatient"],
+        thickness_mm=next((mm for mm in numbers_of(_first_value(groups, "SliceThickness")) if 0 < mm < np.inf), None),
+        number=_whole_number(header, "InstanceNumber"),
+        apart=tuple(str(_first_value(groups, keyword)) for keyword in APART_BY),
+        shared=tuple(str(header.get(keyword) or "").strip() for keyword in SHARED),
+        inverted=is_inverted(header),
+        of_acquisition=_stated_slices(header),
+        of_parts=_whole_number(header, "InConcatenationTotalNumber"),
     )
 
 

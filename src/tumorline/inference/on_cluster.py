@@ -25,6 +25,8 @@ from tumorline.work_ahead import map_ahead
 
 PICTURES = 32
 """In a chunk; a volume is one by itself."""
+SETTINGS = ("labels", "of_dicom", "of_series", "keep_identifiers", "overlays")
+"""Of the `Predictor`, what goes to the other machines beside its model."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def rows_on(cluster: Cluster) -> Rows:
         earlier = {job.target: row for job in jobs if (row := recalled(job, predictor, folder))}
         todo = [job for job in jobs if job.target not in earlier]
         size = 1 if any(job.is_volume for job in todo) else PICTURES
-        settings = {name: getattr(predictor, name) for name in ("labels", *SWITCHES)}
+        settings = {name: getattr(predictor, name) for name in SETTINGS}
         shared = Prediction(spec_of(predictor.model, cluster), str(folder.path), settings)
 
         def lost(job: PredictionJob, why: str) -> Predicted:
@@ -116,9 +118,6 @@ def rows_on(cluster: Cluster) -> Rows:
             yield earlier[job.target] if job.target in earlier else _taken(next(predicted), job, predictor, folder)
 
     return rows
-
-
-SWITCHES = ("of_dicom", "of_series", "keep_identifiers", "overlays")
 
 
 def _taken(predicted: Predicted, job: PredictionJob, predictor: Predictor, folder: OutputFolder) -> CaseRow:

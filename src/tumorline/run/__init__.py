@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from tumorline.callbacks import Callback, EpochRow, Listeners, OnEpoch, make_callbacks
 from tumorline.config import Config
+from tumorline.data.dataset import Dataset
+from tumorline.data.splits.parts import Split
 from tumorline.data.splits.split import SPLIT_COLUMNS, split_table
 from tumorline.errors import UserError, kept_off_files, require_extra
 from tumorline.file_names import BEST_WEIGHTS_NAME, SPLIT_NAME, STATE_NAME
@@ -188,12 +190,7 @@ def _carry_out(config: Config, run: Path, course: Course) -> None:
         open_machine(config.train) as machine,
         _heard(run, course, callbacks if machine.leads else None) as (notify, listeners),
     ):
-        with kept_off_files():
-            dataset, split = prepare_data(config, notify)
-        refuse_seen_before("model.start_from", origin_of(config), dataset, split)
-        if not (run / STATE_NAME).exists():
-            note_other_start(origin_of(config), dataset, notify)
-        refuse_seen_before("loss.teacher", teacher_of(config), dataset, split)
+        dataset, split = _accepted_data(config, notify, begun=(run / STATE_NAME).exists())
         require_memory(config, dataset, split, machine)
         if machine.leads and course.on_ready is not None:
             course.on_ready(notify)
@@ -207,6 +204,18 @@ def _carry_out(config: Config, run: Path, course: Course) -> None:
             write_environment(task, machine, state.network)
         if machine.leads and course.finish and (summary := finish_run(task, notify)):
             listeners.tell("on_test", summary.to_json())
+
+
+def _accepted_data(config: Config, notify: Notify, begun: bool) -> tuple[Dataset, Split]:
+    """The data of a training, where no other model that takes part in it has seen what is held out."""
+    with kept_off_files():
+        dataset, split = prepare_data(config, notify)
+    origin = origin_of(config)
+    refuse_seen_before("model.start_from", origin, dataset, split)
+    if not begun:
+        note_other_start(origin, dataset, notify)
+    refuse_seen_before("loss.teacher", teacher_of(config), dataset, split)
+    return dataset, split
 
 
 @contextmanager
