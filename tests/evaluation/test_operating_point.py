@@ -1,6 +1,7 @@
 """Temperature and threshold: chosen on validation, used everywhere, written down."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.errors import UserError
 from tumorline.evaluation import operating_point
 from tumorline.evaluation.weaknesses import operating_weaknesses
+from tumorline.inference.model import Model
 from tumorline.metrics import calibration
 from tumorline.model_file import find_model, read_info
 from tumorline.model_info import InputSpec, ModelInfo
@@ -42,7 +44,7 @@ class Sloped:
     def see(self, image: ImageArray, name: object, grid: object) -> NetworkInput:
         return prepare_input(image, self.size, InputSpec())
 
-    def slice_logits(self, seen: NetworkInput) -> Iterator[tuple[int, Float32Array]]:
+    def slice_logits(self, seen: NetworkInput, name: object) -> Iterator[tuple[int, Float32Array]]:
         for number in seen.shown:
             bright = seen.planes[0, number] > 1
             odds = np.where(bright, 0.3 / 0.7, 0.1 / 0.9)
@@ -71,6 +73,14 @@ def test_a_threshold_by_hand_is_kept_and_the_curve_still_drawn(pair_folder: Pair
     point = chosen(dataset, [dataset.cases[0].id], 0.7)
     assert (point.threshold, point.chosen) == (0.7, 0.7)
     assert len(point.threshold_curve) == 19
+
+
+def test_an_answer_that_is_none_is_refused_by_the_name_of_its_file(pair_folder: PairFolder) -> None:
+    dataset = load_dataset(pair_folder(patients=1, slices=1), DataConfig())
+    (case,) = dataset.cases
+    model = Model(Path("m"), Sloped().info, lambda batch: np.full((len(batch), 1, 32, 32), np.nan, np.float32))
+    with pytest.raises(UserError, match=f"^{re.escape(str(case.images[0]))}: the model's answer is not finite"):
+        operating_point.choose_operating_points(model, dataset, [case.id], "validation")
 
 
 def test_a_flat_curve_leaves_one_half(pair_folder: PairFolder) -> None:

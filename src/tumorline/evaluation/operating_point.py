@@ -71,8 +71,9 @@ class _Answers:
     def _ask(self, case_id: str) -> _Answer:
         case = self.dataset.case(case_id)
         image, truth, grid = self.dataset.read(case)
-        seen = self.model.see(image, case.images[0], grid)
-        logits = [logits for _, logits in self.model.slice_logits(seen)]
+        name = case.images[0]
+        seen = self.model.see(image, name, grid)
+        logits = [logits for _, logits in self.model.slice_logits(seen, name)]
         none = np.zeros((0, len(truth), *seen.planes.shape[2:]), np.float32)
         bare = replace(seen, planes=seen.planes[:, :0])
         answer = _Answer(case.group, bare, np.stack(logits) if logits else none, truth)

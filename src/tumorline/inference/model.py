@@ -148,9 +148,7 @@ class Model:
         assert isinstance(seen, NetworkInput)
         return self._run(seen.batch([0]), "image")[0], seen.placement
 
-    def slice_logits(
-        self, seen: NetworkInput | SpacedInput, name: Path | str = "image"
-    ) -> Iterator[tuple[int, Float32Array]]:
+    def slice_logits(self, seen: NetworkInput | SpacedInput, name: Path | str) -> Iterator[tuple[int, Float32Array]]:
         """Number and logits `(R, S, S)` of each slice that is not blank; of a picture there is one."""
         if isinstance(seen, SpacedInput):
             logits = answer_tiles(lambda windows: self._run(windows, name), seen.planes, seen.tiling)
