@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tumorline.config import Config
+from tumorline.config import Config, SplitConfig
 from tumorline.environment import versions
 from tumorline.metrics.case import NSD_TOLERANCE
 from tumorline.metrics.figure import LEAST_FOR_INTERVAL, RESAMPLES
@@ -20,6 +20,7 @@ from tumorline.paper.training_methods import (
     describe_training,
 )
 from tumorline.paper.works import NETWORKS_OF, SETS, SOFTWARE, cite
+from tumorline.results import SplitDescription
 from tumorline.wording import NOT_STATED, in_words, is_or_are, numbered
 
 
@@ -95,26 +96,37 @@ def _partitions(study: Study) -> list[str]:
         f"{part} {numbered(patients, 'patient')} with {numbered(cases, 'case')}"
         for part, (patients, cases) in count_parts(study.split).items()
     ]
-    sentences = [f"How the cases were assigned to the parts: {split.origin or NOT_STATED}."]
-    if settings and settings.folds:
-        sentences.append(f"There were {settings.folds} folds, each the test part of one model.")
-    elif settings and split.drawn:
-        test_share = 1 - settings.train - settings.validation
-        shares = f"{settings.train:.0%} training, {settings.validation:.0%} validation, {test_share:.0%} test"
-        of = f"{unit}s" if split.drawn == "all" else f"{unit}s that were drawn"
-        sentences.append(f"Wanted shares of the {of}: {shares}, within each class.")
-    if counted:
-        sentences.append(f"Found were {'; '.join(counted)}.")
+    return [
+        f"How the cases were assigned to the parts: {split.origin or NOT_STATED}.",
+        _wanted_parts(split, settings, unit) if settings else "",
+        f"Found were {'; '.join(counted)}." if counted else "",
+        _disjoint_by(unit, split, is_run=settings is not None),
+        f"Calculation of the sample size: {NOT_STATED}.",
+    ]
+
+
+def _wanted_parts(split: SplitDescription, settings: SplitConfig, unit: str) -> str:
+    if settings.folds:
+        return f"There were {settings.folds} folds, each the test part of one model."
+    if not split.drawn:
+        return ""
+    test_share = 1 - settings.train - settings.validation
+    shares = f"{settings.train:.0%} training, {settings.validation:.0%} validation, {test_share:.0%} test"
+    of = f"{unit}s" if split.drawn == "all" else f"{unit}s that were drawn"
+    return f"Wanted shares of the {of}: {shares}, within each class."
+
+
+def _disjoint_by(unit: str, split: SplitDescription, is_run: bool) -> str:
+    """Whether the parts are, or why not; of an evaluation by itself what is wrong alone."""
     if split.own_parts.leaking:
-        sentences.append("THE SPLIT LEAKS: slices of one patient are in several parts.")
-    elif split.own_parts.patients_unknown:
-        sentences.append("Patients are unknown, so that slices of one patient may lie in several parts.")
-    elif settings:
-        sentences.append(
-            f"The parts are disjoint by {unit}; images that are equal or near duplicates (turned, mirrored, resized, "
-            "cropped) were searched for and kept in one part."
-        )
-    return [*sentences, f"Calculation of the sample size: {NOT_STATED}."]
+        return "THE SPLIT LEAKS: slices of one patient are in several parts."
+    if split.own_parts.patients_unknown:
+        return "Patients are unknown, so that slices of one patient may lie in several parts."
+    searched = (
+        f"The parts are disjoint by {unit}; images that are equal or near duplicates (turned, mirrored, resized, "
+        "cropped) were searched for and kept in one part."
+    )
+    return searched if is_run else ""
 
 
 def _evaluation(study: Study) -> list[str]:
@@ -168,8 +180,7 @@ def _robustness(study: Study) -> list[str]:
 
 
 def _software(study: Study) -> list[str]:
-    environment = study.environment
-    version_of: Mapping[str, str] = environment.get("versions") or (study.info.versions if study.info else {})
+    version_of: Mapping[str, str] = study.environment.get("versions") or (study.info.versions if study.info else {})
     network = study.info.architecture.name if study.info else ""
     listed = [
         f"{name} {version_of[package]}{cite(key)}"
@@ -182,22 +193,25 @@ def _software(study: Study) -> list[str]:
         if own_version and "python" in version_of
         else ""
     )
-    machine = environment.get("machine", {})
-    processes = int(environment.get("processes", 1))
-    several = f", {processes} processes" if processes > 1 else ""
-    hardware = (
-        f"{machine.get('processor') or NOT_STATED}, {machine.get('cores', NOT_STATED)} cores, "
-        f"{machine.get('system', NOT_STATED)}; device {environment['device']}{several}"
-        if environment
-        else NOT_STATED
-    )
     return [
         f"Trained and evaluated with {made or f'software that is {NOT_STATED}'}{', with ' if listed else ''}"
         f"{', '.join(listed)}.",
         f"Evaluation runs on the exported ONNX model. These figures and tables were written by Tumorline "
         f"{versions()['tumorline']}{'' if made else ' [@tumorline]'}.",
-        f"Hardware: {hardware}.",
+        f"Hardware: {_hardware(study.environment)}.",
     ]
+
+
+def _hardware(environment: Mapping[str, Any]) -> str:
+    if not environment:
+        return NOT_STATED
+    machine = environment.get("machine", {})
+    processes = int(environment.get("processes", 1))
+    several = f", {processes} processes" if processes > 1 else ""
+    return (
+        f"{machine.get('processor') or NOT_STATED}, {machine.get('cores', NOT_STATED)} cores, "
+        f"{machine.get('system', NOT_STATED)}; device {environment['device']}{several}"
+    )
 
 
 def _availability(study: Study) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tumorline.config import CYCLE_END, CYCLE_START, Config, LossConfig, TrainConfig, bare_name
-from tumorline.model_info import ModelInfo
+from tumorline.model_info import InputSpec, ModelInfo
 from tumorline.paper.study import Study
 from tumorline.paper.works import INITIAL, LOSSES, NETWORKS, SCHEDULES, cite
 from tumorline.wording import NOT_STATED, in_words, numbered, percent
@@ -15,13 +15,7 @@ def describe_preprocessing(study: Study) -> list[str]:
         return [f"Preprocessing: {NOT_STATED}."]
     info, seen = study.info, study.info.input
     if seen.window:
-        window, voxel = (" x ".join(f"{side:g}" for side in sides) for sides in (seen.window, seen.voxel_mm))
-        return [
-            f"Volumes were resampled to voxels of {voxel} mm, cropped to the head, clipped at the 0.5 and 99.5 "
-            "percentile of each channel, and given mean 0 and standard deviation 1 over the head.",
-            f"The network sees patches of {window} voxels; answers of overlapping patches (by {seen.overlap:.0%}) are "
-            "blended with Gaussian weights.",
-        ]
+        return _of_patches(seen, seen.window)
     over = "the head of the whole volume" if seen.normalisation == "volume" else "each slice"
     of_volumes = any(metrics.truth_ml for metrics in study.summary.regions.values())
     cut = f"Volumes were cut into {seen.axis} slices" if of_volumes else ""
@@ -34,6 +28,16 @@ def describe_preprocessing(study: Study) -> list[str]:
     ]
 
 
+def _of_patches(seen: InputSpec, sides: Iterable[int]) -> list[str]:
+    window, voxel = (" x ".join(f"{side:g}" for side in lengths) for lengths in (sides, seen.voxel_mm))
+    return [
+        f"Volumes were resampled to voxels of {voxel} mm, cropped to the head, clipped at the 0.5 and 99.5 "
+        "percentile of each channel, and given mean 0 and standard deviation 1 over the head.",
+        f"The network sees patches of {window} voxels; answers of overlapping patches (by {seen.overlap:.0%}) are "
+        "blended with Gaussian weights.",
+    ]
+
+
 def describe_network(study: Study) -> list[str]:
     if study.info is None:
         return [f"Network, its parameters and their initial values: {NOT_STATED} (model '{study.summary.model}')."]
@@ -43,13 +47,7 @@ def describe_network(study: Study) -> list[str]:
     name, options = info.architecture.name, info.architecture.options
     chosen = ", ".join(f"{key} {value}" for key, value in options.items())
     cited = cite(NETWORKS.get(name, ""), "tan2019" if "efficientnet" in str(options.get("encoder", "")) else "")
-    size = (
-        f"{environment['parameters'] / 1e6:.2f} million parameters and "
-        f"{environment['multiply_adds'] / 1e9:.2f} thousand million multiply-adds for one "
-        f"{'patch' if info.input.window else 'slice of 256 x 256 pixels'}"
-        if environment
-        else f"a number of parameters that is {NOT_STATED}"
-    )
+    size = _size(environment, "patch" if info.input.window else "slice of 256 x 256 pixels")
     initial = str(environment.get("initialisation", NOT_STATED))
     how = {"scratch": "at random"}.get(initial, f"from {initial}{INITIAL.get(initial, '')}")
     each = "the tumour" if len(info.regions) == 1 else f"each of {len(info.regions)} regions"
@@ -58,6 +56,15 @@ def describe_network(study: Study) -> list[str]:
         f"{numbered(info.architecture.channels, 'channel')} and gives the probability of {each} in each pixel.",
         f"Its weights began {how if initial != NOT_STATED else NOT_STATED}.",
     ]
+
+
+def _size(environment: Mapping[str, Any], of: str) -> str:
+    if not environment:
+        return f"a number of parameters that is {NOT_STATED}"
+    return (
+        f"{environment['parameters'] / 1e6:.2f} million parameters and "
+        f"{environment['multiply_adds'] / 1e9:.2f} thousand million multiply-adds for one {of}"
+    )
 
 
 def describe_training(study: Study) -> list[str]:
