@@ -150,15 +150,12 @@ class Benchmark:
         all_arms = arms(self.plan)
         entries = [entry for arm in all_arms if (entry := self.entry(arm))]
         measured = {entry.name for entry in entries}
-        first_cells = cells(self.plan, all_arms[0])
-        first = len(of_first_seed(self.plan, first_cells))
-        cells_by_arm = {arm.name: [*self.cells(arm), *self.longer_cells(arm)] for arm in all_arms}
-        planned = [len(cells_by_arm[arm.name]) or (first if self.plan.best else len(first_cells)) for arm in all_arms]
+        known = {arm: [*self.cells(arm), *self.longer_cells(arm)] for arm in all_arms}
         result = Leaderboard(
             schema_version=leaderboard.SCHEMA_VERSION,
             name=self.plan.name,
-            cells=sum(planned),
-            finished=sum(is_finished(self.folder(cell)) for arm_cells in cells_by_arm.values() for cell in arm_cells),
+            cells=sum(len(arm_cells) or self.count_undecided(arm) for arm, arm_cells in known.items()),
+            finished=sum(is_finished(self.folder(cell)) for arm_cells in known.values() for cell in arm_cells),
             budget=budget_in_words(self.plan),
             processes=self.processes,
             reference=self.plan.reference,
@@ -171,27 +168,33 @@ class Benchmark:
         write_leaderboard(result, self.output)
         return result
 
+    def count_undecided(self, arm: Arm) -> int:
+        """How many cells an arm will have at least for which validation has not chosen yet."""
+        planned = cells(self.plan, arm)
+        return len(of_first_seed(self.plan, planned) if self.plan.best else planned)
+
     def entry(self, arm: Arm) -> Entry | None:
         """A finished arm, its folds put together; None while a cell is missing.
 
         One of the best is there with its first seed until all of its seeds are.
         """
-        arm_cells = self.cells(arm)
-        first = of_first_seed(self.plan, arm_cells)
-        arm_cells = next(
-            (some for some in (arm_cells, first if self.plan.best else []) if some and self.are_finished(some)), []
-        )
-        if not arm_cells:
+        wanted = self.cells(arm)
+        first = of_first_seed(self.plan, wanted) if self.plan.best else []
+        finished = self.if_finished(wanted) or self.if_finished(first)
+        if not finished:
             return None
-        longer = self.longer_cells(arm)
-        twice = self.put_together(longer) if longer and self.are_finished(longer) else {}
-        folders = [self.folder(cell) for cell in arm_cells]
+        longer = self.if_finished(self.longer_cells(arm))
         return Entry(
-            arm.name, arm_cells[0].choice, self.put_together(arm_cells), folders, next(iter(twice.values()), None)
+            name=arm.name,
+            choice=finished[0].choice,
+            seeds=self.put_together(finished),
+            runs=[self.folder(cell) for cell in finished],
+            longer=next(iter(self.put_together(longer).values())) if longer else None,
         )
 
-    def are_finished(self, some: Sequence[Cell]) -> bool:
-        return all(is_finished(self.folder(cell)) for cell in some)
+    def if_finished(self, some: Sequence[Cell]) -> Sequence[Cell]:
+        """These cells where all of them are, else none."""
+        return some if all(is_finished(self.folder(cell)) for cell in some) else []
 
     def put_together(self, own: Sequence[Cell]) -> dict[int, Path]:
         """The folder of each seed: a run, or the folds of one with a table over all."""

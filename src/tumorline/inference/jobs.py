@@ -131,7 +131,7 @@ def _all_jobs(
     around = pixels_around(path for path, below in listed.items() if below or not _is_table(path))
     for path, below in listed.items():
         if below:
-            jobs = _jobs_of_folder(path, *below, slices, channels, notify)
+            jobs = _jobs_of_folder(path, below, slices, channels, notify)
         else:
             jobs = _jobs_of_file(path, channels, notify, may_lack)
         yield from jobs if _is_table(path) else (_with_pixels(job, around) for job in jobs)
@@ -187,14 +187,10 @@ def _is_table(path: Path) -> bool:
 
 
 def _jobs_of_folder(
-    folder: Path,
-    selection: Selection,
-    scans: Sequence[Scan],
-    slices: SeriesFound,
-    channels: Channels,
-    notify: Notify | None,
+    folder: Path, below: Listed, slices: SeriesFound, channels: Channels, notify: Notify | None
 ) -> list[PredictionJob]:
     """The cases of a folder, and its folders that cannot be listed, each with the name of its results."""
+    selection, scans = below
     of_series = [scan for scan in slices.scans if scan.root == folder]
     had_slices = any(path in slices.used for path in selection.images)
     slice_files = slices.used | slices.objects
@@ -206,16 +202,18 @@ def _jobs_of_folder(
         )
     if notify and selection.remark:
         count = len(selection.images) + len(scans) + len(of_series)
-        together = (
-            f"; '{BUILTIN_OF_SCANS}' takes them together" if OTHER_SEQUENCE in selection.left_out.values() else ""
-        )
-        notify(f"{folder}: images only, {count} of them; left out are {selection.remark}{together}")
+        notify(f"{folder}: images only, {count} of them; left out are {_left_out(selection)}")
     locked = [PredictionJob((path,), path.relative_to(folder), problem=why) for path, why in selection.problems.items()]
     single = [
         PredictionJob((path,), without_suffix(path.relative_to(folder)), spacing_mm=selection.spacings_mm.get(path))
         for path in selection.images
     ]
     return [*single, *map(_job_of_scan, scans), *map(_job_of_series, of_series), *locked]
+
+
+def _left_out(selection: Selection) -> str:
+    together = f"; '{BUILTIN_OF_SCANS}' takes them together"
+    return selection.remark + (together if OTHER_SEQUENCE in selection.left_out.values() else "")
 
 
 def _images_and_scans(contents: Contents, channels: Channels, may_lack: bool) -> Listed:
