@@ -267,7 +267,16 @@ class FindingContent(TypedDict):
     message: str
 
 
-class DataContent(TypedDict):
+class PartsContent(TypedDict):
+    """How the cases of a data set would be split."""
+
+    split: str
+    """Why the cases cannot be split; empty where they can."""
+    origin: str
+    parts: Sequence[Mapping[str, str | int]]
+
+
+class DataContent(PartsContent):
     """The page of a data set."""
 
     title: str
@@ -289,7 +298,3 @@ class DataContent(TypedDict):
     examples: Sequence[ExampleContent]
     findings: Sequence[FindingContent]
     more_findings: int
-    split: str
-    """Why the cases cannot be split; empty where they can."""
-    origin: str
-    parts: Sequence[Mapping[str, str | int]]

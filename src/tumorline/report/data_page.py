@@ -12,7 +12,7 @@ from tumorline.data.splits.split import part_counts
 from tumorline.file_names import DATA_PAGE_NAME, DATA_TABLE_NAME
 from tumorline.files import write_csv, write_text
 from tumorline.groups import grouped
-from tumorline.report.content import ClassRow, DataContent, ExampleContent, FindingContent
+from tumorline.report.content import ClassRow, DataContent, ExampleContent, FindingContent, PartsContent
 from tumorline.report.data_charts import cases_by_patient, grey_charts, size_charts, tumour_maps
 from tumorline.report.data_entries import (
     PX,
@@ -72,10 +72,15 @@ def _data_content(described: Described, entries: Sequence[Entry]) -> DataContent
         "examples": _examples(described, entries),
         "findings": _findings(described),
         "more_findings": max(0, len(described.findings) - MOST_FINDINGS),
-        "split": described.split if isinstance(described.split, str) else "",
-        "origin": "" if isinstance(described.split, str) else described.split.origin,
-        "parts": [] if isinstance(described.split, str) else part_counts(dataset, described.split),
+        **_parts_content(described),
     }
+
+
+def _parts_content(described: Described) -> PartsContent:
+    split = described.split
+    if isinstance(split, str):
+        return {"split": split, "origin": "", "parts": []}
+    return {"split": "", "origin": split.origin, "parts": part_counts(described.dataset, split)}
 
 
 def _of_kind(kind: str, name: str) -> str:
