@@ -209,9 +209,10 @@ def test_frames_have_to_be_chosen(tmp_path: Path) -> None:
     save_frames(tmp_path / "a.nii.gz", [[IMAGE] * 2, [0 * IMAGE] * 2])
     with pytest.raises(UserError, match="holds 2 frames; expected one volume"):
         nifti.read_volume(tmp_path / "a.nii.gz")
-    assert np.array_equal(upright(nifti.read_volume(tmp_path / "a.nii.gz", 0))[0], IMAGE)
+    voxels = nifti.decode_volume(tmp_path / "a.nii.gz")
+    assert np.array_equal(upright(nifti.one_frame(tmp_path / "a.nii.gz", voxels, 0))[0], IMAGE)
     with pytest.raises(UserError, match="holds 2 frames; number 2, counted from 0, is not there"):
-        nifti.read_volume(tmp_path / "a.nii.gz", 2)
+        nifti.one_frame(tmp_path / "a.nii.gz", voxels, 2)
 
 
 # ---------------------------------------------------------------- nnU-Net and the Decathlon
@@ -220,8 +221,9 @@ def test_frames_have_to_be_chosen(tmp_path: Path) -> None:
 def test_channels_may_be_frames_or_files(tmp_path: Path) -> None:
     frames, files = (sources.nnunet(tmp_path / name, 2) for name in ("frames", "files"))
     for path in sorted((files / "imagesTr").iterdir()):
+        voxels = nifti.decode_volume(path)
         for number in range(4):
-            planes = upright(nifti.read_volume(path, number))
+            planes = upright(nifti.one_frame(path, voxels, number))
             save_volume(path.with_name(path.name.replace(".nii", f"_{number:04d}.nii")), list(planes))
         path.unlink()
     for channel in ("flair", "post_contrast", "all"):

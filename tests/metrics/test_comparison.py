@@ -65,7 +65,6 @@ def test_holm_multiplies_the_smallest_by_all_and_never_falls() -> None:
 def test_the_better_in_every_patient_is_always_first() -> None:
     values = np.stack([np.full(10, 0.5), np.full(10, 0.7)])
     assert comparison.rank_shares(values).tolist() == [[0, 1], [1, 0]]
-    assert comparison.rank_shares(values, higher_is_better=False).tolist() == [[1, 0], [0, 1]]
 
 
 def test_the_mean_over_regions_ranks_and_not_the_one_that_more_patients_have() -> None:

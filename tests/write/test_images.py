@@ -3,7 +3,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tumorline.write.images import PREDICTED_RGB, REGIONS_RGB, TRUTH_RGB, window, write_mask, write_overlay
+from tumorline.write.images import (
+    PREDICTED_RGB,
+    REGIONS_RGB,
+    TRUTH_RGB,
+    draw_overlay,
+    window,
+    write_mask,
+    write_overlay,
+)
 
 MASK = np.zeros((20, 30), bool)
 MASK[5:12, 8:20] = True
@@ -18,9 +26,8 @@ def test_a_mask_is_written_as_0_and_255(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["m.png"]
 
 
-def test_an_overlay_has_the_images_size_and_outlines_in_two_colours(tmp_path: Path) -> None:
-    write_overlay(tmp_path / "o.png", IMAGE, MASK[None], truth=np.roll(MASK, 3, axis=0))
-    pixels = np.asarray(Image.open(tmp_path / "o.png"))
+def test_an_overlay_has_the_images_size_and_outlines_in_two_colours() -> None:
+    pixels = draw_overlay(IMAGE, MASK[None], truth=np.roll(MASK, 3, axis=0))
     assert pixels.shape == (20, 30, 3)
     assert tuple(pixels[5, 10]) == PREDICTED_RGB
     assert tuple(pixels[14, 10]) == TRUTH_RGB

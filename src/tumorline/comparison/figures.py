@@ -80,9 +80,9 @@ class PatientMeans:
     within: CaseGroup | None = None
     """None: of all cases."""
 
-    def of_runs(self, contender: Contender, metric: str) -> Float64Array:
+    def dice_of_runs(self, contender: Contender) -> Float64Array:
         """`(S, P)`: means of each seed and patient."""
-        return self._by_patient(self._by_case(contender, metric))
+        return self._by_patient(self._by_case(contender, HEADLINE))
 
     def of_pair(self, pair: Sequence[Contender], metric: str) -> list[Float64Array]:
         """`(S, P)` of each contender, over the cases for which all of their runs have a value; NaN without any."""
@@ -262,7 +262,7 @@ def describe_contender(contender: Contender, class_of: Mapping[str, str], means:
     """The figures of a contender in one region, over its seeds together, and of each run; the keys are the cases."""
     by_run = [[run.rows[case, means.region] for case in class_of] for run in contender.runs]
     together = [row for rows in by_run for row in rows]
-    dice = [float(values.mean()) for values in means.of_runs(contender, HEADLINE)] if means.patients else []
+    dice = [float(values.mean()) for values in means.dice_of_runs(contender)] if means.patients else []
     by_class, by_size = (
         {name: figure([row for row in together if row.case in cases], FIGURES[HEADLINE]) for name, cases in groups}
         for groups in (classes_in(class_of), sizes_in(by_run[0]))
@@ -306,7 +306,7 @@ def _of_contenders(contenders: Sequence[Contender], means: PatientMeans, patient
     dice = np.full((len(contenders), len(patients)), np.nan)
     column_of = {patient: number for number, patient in enumerate(patients)}
     columns = [column_of[patient] for patient in means.patients]
-    dice[:, columns] = [means.of_runs(contender, HEADLINE).mean(axis=0) for contender in contenders]
+    dice[:, columns] = [means.dice_of_runs(contender).mean(axis=0) for contender in contenders]
     return dice
 
 

@@ -120,17 +120,17 @@ def _description(header: Any) -> str:
     return bytes(header["descrip"].item()).rstrip(b"\0").decode("latin-1")
 
 
-def read_volume(path: Path, frame: int | None = None) -> Voxels:
-    """Voxels `(X, Y, Z)` of one frame; right, anterior and superior increase along the axes.
+def read_volume(path: Path) -> Voxels:
+    """Voxels `(X, Y, Z)`; right, anterior and superior increase along the axes.
 
-    Raises UserError for a file that cannot be read, and where none of several frames is chosen.
+    Raises UserError for a file that cannot be read, and for one of several frames.
     """
     with decode_one(path):
         require_regular(path)
         voxels = _shelf.fetch((path, *_state_of(path), max_pixels()), lambda: _turned_voxels(path))
         if isinstance(voxels, UserError):
             raise UserError(str(voxels)) from voxels
-        return one_frame(path, voxels, frame)
+        return one_frame(path, voxels, None)
 
 
 def decode_volume(path: Path) -> Voxels:

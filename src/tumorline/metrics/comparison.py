@@ -88,11 +88,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def rank_shares(values: Float64Array, higher_is_better: bool = True) -> Float64Array:
-    """How often each takes each rank when patients are drawn again: `(M, M)`, rank 1 first; ties share.
+def rank_shares(values: Float64Array) -> Float64Array:
+    """How often each takes each rank when patients are drawn again: `(M, M)`, the highest first; ties share.
 
-    Values are `(M, P)`, or `(M, R, P)` of several regions.
-    What ranks is the mean over regions of the means over patients; NaN stands for a patient without the region.
+    Values are `(M, P)`, or `(M, R, P)` of several regions. What ranks is the mean over regions of the means over
+    patients; NaN stands for a patient without the region.
     """
     from scipy import stats  # slow to import
 
@@ -104,8 +104,7 @@ def rank_shares(values: Float64Array, higher_is_better: bool = True) -> Float64A
             np.stack([np.nanmean(one[drawn], axis=1) for one in np.atleast_2d(contender)]) for contender in values
         ]
     means = np.stack([np.nanmean(one, axis=0) for one in by_region])  # (M, draws)
-    merit = -means if higher_is_better else means
-    best, worst = (stats.rankdata(merit, method, axis=0)[..., None] for method in ("min", "max"))  # of ties
+    best, worst = (stats.rankdata(-means, method, axis=0)[..., None] for method in ("min", "max"))  # of ties
     ranks = np.arange(1, len(values) + 1)
     shares = ((best <= ranks) & (ranks <= worst)) / (worst - best + 1)  # (M, draws, M)
     return np.asarray(shares.mean(axis=1))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tumorline.groups import group_of, grouped
-from tumorline.metrics.case import CaseScores
+from tumorline.metrics.case import NSD_TOLERANCE, CaseScores
 from tumorline.metrics.figure import UNDEFINED, figure_of
 from tumorline.results import Figure, GroupSummary, Lesions, Metrics, SizeGroup
 from tumorline.wording import NOT_STATED
@@ -29,7 +29,9 @@ TOLERANT = ("nsd",)
 SIZES = ("small", "medium", "large")
 UNPOOLED = UNDEFINED.model_copy(update={"warning": "undefined: distances in mm and in pixels have no mean"})
 OF_TWO_TOLERANCES = UNDEFINED.model_copy(
-    update={"warning": "undefined: shares within 2 mm and within 2 pixels have no mean"}
+    update={
+        "warning": f"undefined: shares within {NSD_TOLERANCE:g} mm and within {NSD_TOLERANCE:g} pixels have no mean",
+    }
 )
 
 Value = Callable[[CaseScores], float | None]

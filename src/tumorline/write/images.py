@@ -59,9 +59,9 @@ def write_label_picture(path: Path, labels: npt.NDArray[np.uint8]) -> None:
     _save(path, labels)
 
 
-def write_overlay(path: Path, image: Float32Array, masks: MaskArray, truth: MaskArray | None = None) -> None:
-    """Write an image `(H, W)` with outlines and light fills of predicted regions `(R, H, W)`, the truth in blue."""
-    _save(path, draw_overlay(image, masks, truth))
+def write_overlay(path: Path, image: Float32Array, masks: MaskArray) -> None:
+    """Write what `draw_overlay` draws."""
+    _save(path, draw_overlay(image, masks))
 
 
 def write_three_planes(
@@ -120,7 +120,10 @@ def _padded(panel: npt.NDArray[np.uint8], height: int) -> npt.NDArray[np.uint8]:
 
 
 def draw_overlay(image: Float32Array, masks: MaskArray, truth: MaskArray | None = None) -> npt.NDArray[np.uint8]:
-    """As `write_overlay`, `(H, W, 3)`; the largest region first, so that those within it stay visible."""
+    """An image `(H, W)` with outlines and light fills of regions `(R, H, W)`, and a truth in blue, as `(H, W, 3)`.
+
+    The largest region comes first, so that those within it stay visible.
+    """
     picture = np.repeat(window(image)[..., None], 3, axis=-1)
     regions = sorted(zip(masks, cycle(REGIONS_RGB)), key=lambda region: -int(region[0].sum()))
     for mask, colour in regions:
