@@ -202,7 +202,7 @@ def _jobs_of_folder(
         )
     if notify and selection.remark:
         count = len(selection.images) + len(scans) + len(of_series)
-        notify(f"{folder}: images only, {count} of them; left out are {_left_out(selection)}")
+        notify(f"{folder}: images only, {count} of them; left out are {_tell_left_out(selection)}")
     locked = [PredictionJob((path,), path.relative_to(folder), problem=why) for path, why in selection.problems.items()]
     single = [
         PredictionJob((path,), without_suffix(path.relative_to(folder)), spacing_mm=selection.spacings_mm.get(path))
@@ -211,7 +211,7 @@ def _jobs_of_folder(
     return [*single, *map(_job_of_scan, scans), *map(_job_of_series, of_series), *locked]
 
 
-def _left_out(selection: Selection) -> str:
+def _tell_left_out(selection: Selection) -> str:
     together = f"; '{BUILTIN_OF_SCANS}' takes them together"
     return selection.remark + (together if OTHER_SEQUENCE in selection.left_out.values() else "")
 

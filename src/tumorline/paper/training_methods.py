@@ -28,7 +28,7 @@ def describe_preprocessing(study: Study) -> list[str]:
     ]
 
 
-def _of_patches(seen: InputSpec, sides: Iterable[int]) -> list[str]:
+def _of_patches(seen: InputSpec, sides: Iterable[float]) -> list[str]:
     window, voxel = (" x ".join(f"{side:g}" for side in lengths) for lengths in (sides, seen.voxel_mm))
     return [
         f"Volumes were resampled to voxels of {voxel} mm, cropped to the head, clipped at the 0.5 and 99.5 "
