@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tumorline.arrays import Float32Array, Float64Array, ImageArray
+from tumorline.arrays import Float32Array, Float64Array, ImageArray, IntArray
 from tumorline.geometry.symmetry import INVERSE, TRANSFORMS, transformed
 
 SIDE = 64
@@ -46,7 +46,6 @@ LEAST_CUT = 0.015
 """Share of the side, one pixel of the largest thumbnail, from which a pair counts as cropped."""
 ROWS_AT_ONCE, PAIRS_AT_ONCE = 512, 256
 
-IntArray = npt.NDArray[np.int64]
 Window = tuple[tuple[float, float], tuple[float, float]]
 """Shares cut of the rows at top and bottom, of the columns at left and right."""
 

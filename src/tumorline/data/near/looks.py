@@ -8,9 +8,8 @@ import base64
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from tumorline.arrays import Float32Array
+from tumorline.arrays import Float32Array, IntArray
 from tumorline.data.near.duplicates import detail, shrink, unit_rows, unpack
 from tumorline.geometry.symmetry import TRANSFORMS, transformed
 
@@ -25,8 +24,6 @@ PACKED = 5
 """Points in a byte, which has room for 3 ** 5 = 243 values."""
 BYTES = -(-SIDE * SIDE // PACKED)
 ROWS_AT_ONCE = 512
-
-IntArray = npt.NDArray[np.int64]
 
 
 def looks_of(thumbnails: Sequence[bytes]) -> list[str]:
