@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from tumorline.data.layouts.names import GAP
 from tumorline.data.layouts.volumes.scan_case import FILE_WORDS
 from tumorline.formats.nifti import SUFFIXES, without_volume_suffix
 
@@ -35,17 +36,16 @@ PLAIN_MASK = re.compile(rf"(?:(?P<scan>.+?)[-_])?(?P<word>{'|'.join(PLAIN_TRUTHS
 WITH_CONTRAST, WITHOUT_CONTRAST = "t1c", "t1"
 """Words that are of no convention of labels."""
 
-_GAP = "[-_. ]"
-_SCAN = rf"(?:(?P<scan>.+?){_GAP})??"
-_T1 = rf"t1w?(?:{_GAP}?flair)?"
+_SCAN = rf"(?:(?P<scan>.+?){GAP})??"
+_T1 = rf"t1w?(?:{GAP}?flair)?"
 _AGENT = "gado(?:linium)?|gad|gd|ce|km|contrast|enhanced"
-_WITHOUT = rf"(?:pre|non?|un|without|wo){_GAP}?(?:{_AGENT})|pre|native"
-_WITH = rf"(?:(?:post|with){_GAP}?)?(?:{_AGENT})|post"
+_WITHOUT = rf"(?:pre|non?|un|without|wo){GAP}?(?:{_AGENT})|pre|native"
+_WITH = rf"(?:(?:post|with){GAP}?)?(?:{_AGENT})|post"
 WITHOUT = re.compile(_WITHOUT, re.IGNORECASE)
-BEFORE_T1 = re.compile(rf"{_SCAN}(?P<contrast>{_WITHOUT}|{_WITH}|c(?=t1)){_GAP}?{_T1}", re.IGNORECASE)
-AFTER_T1 = re.compile(rf"{_SCAN}{_T1}(?:{_GAP}|(?!ce|gd))(?P<contrast>{_WITHOUT}|{_WITH})", re.IGNORECASE)
+BEFORE_T1 = re.compile(rf"{_SCAN}(?P<contrast>{_WITHOUT}|{_WITH}|c(?=t1)){GAP}?{_T1}", re.IGNORECASE)
+AFTER_T1 = re.compile(rf"{_SCAN}{_T1}(?:{GAP}|(?!ce|gd))(?P<contrast>{_WITHOUT}|{_WITH})", re.IGNORECASE)
 BIDS = re.compile(r"(.+?)_ce-(?!no)[a-z0-9]+((?:_[a-z]+-[a-z0-9]+)*)_t1w?", re.IGNORECASE)
-VISIT = re.compile(rf"((?:.+?{_GAP})?(?:pre|post)){_GAP}(?!t1w?(?![a-z0-9])).+", re.IGNORECASE)
+VISIT = re.compile(rf"((?:.+?{GAP})?(?:pre|post)){GAP}(?!t1w?(?![a-z0-9])).+", re.IGNORECASE)
 
 
 class Stated(NamedTuple):
