@@ -91,6 +91,7 @@ def test_what_is_no_mask_of_a_case_is_refused_in_one_line(
     result = program("score", drawn, "--data", source, "-o", tmp_path / "out")
     assert result.status == 2
     assert message in result.err
+    assert "set data." not in result.err, "which says how the set's own masks are read"
     assert len(result.err.strip().splitlines()) == 1
     assert not (tmp_path / "out" / "summary.json").exists()
 
