@@ -506,8 +506,11 @@ def test_the_page_says_over_what_p_is_corrected_and_that_intervals_are_not(runs:
 
 def test_a_difference_in_small_tumours_alone_is_told_within_them(runs: Runs, tmp_path: Path) -> None:
     """Eight patients have a tumour 2 wide, of which a shift by 1 finds half, eight one 4 wide, eight one 8 wide."""
-    sizes = {"width": lambda number: (2, 4, 8)[number // 8]}
-    good, bad = runs("good", lambda _: 0, **sizes), runs("bad", lambda number: int(number < 8), **sizes)
+
+    def width(number: int) -> int:
+        return (2, 4, 8)[number // 8]
+
+    good, bad = runs("good", lambda _: 0, width=width), runs("bad", lambda number: int(number < 8), width=width)
     result = tumorline.compare([good, bad], output=tmp_path / "out")
     dice = {pair["within"]["name"]: pair for pair in result["pairs_within"] if pair["metric"] == "dice"}
     assert list(dice) == ["a", "b", "small", "medium", "large"]
@@ -534,8 +537,8 @@ def test_of_fewer_patients_than_an_interval_takes_no_groups_are_compared(runs: R
 
 def test_within_groups_recipes_are_compared_over_their_seeds(runs: Runs, tmp_path: Path) -> None:
     groups = {
-        name: [runs(f"{name}{seed}", lambda number, shift=shift: shift, seed) for seed in range(3)]
-        for name, shift in (("one", 1), ("other", 2))
+        name: [runs(f"{name}{seed}", shift, seed) for seed in range(3)]
+        for name, shift in (("one", lambda _: 1), ("other", lambda _: 2))
     }
     result = tumorline.compare(groups=groups, output=tmp_path / "out")
     (pair,) = [pair for pair in result["pairs_within"] if (pair["metric"], pair["within"]["name"]) == ("dice", "b")]

@@ -64,6 +64,7 @@ def workplace(tiny_source: Path, tiny_run: Path, tmp_path: Path, monkeypatch: py
     """A folder with `scans`, `other`, `study` and `runs/first`, in which the examples are."""
     (tmp_path / "scans").symlink_to(tiny_source, target_is_directory=True)
     PairFolder(tmp_path / "other")(patients=4, slices=2, first_seed=500)
+    shutil.copytree(tmp_path / "other" / "masks", tmp_path / "drawn")
     shutil.copytree(tiny_run, tmp_path / "runs" / "first")
     draw(tmp_path / "study", lambda _, own: own.update(SeriesDescription="T1 post"))
     monkeypatch.chdir(tmp_path)

@@ -145,17 +145,21 @@ def evaluation_data(model: Model, data: Path | str | None, overrides: Iterable[s
     Raises UserError for overrides of other sections, which would change nothing.
     Where the other data have several sequences or regions, those that the model was trained on are the default.
     """
-    overrides = _of_data(overrides)
     if data is None:
         if not (model.path.parent / CONFIG_NAME).is_file():
             raise UserError("the model lies in no run folder, so it has no test part at hand; give --data SOURCE")
-        config = read_local_config(model.path.parent, overrides)
+        config = read_local_config(model.path.parent, _of_data(overrides))
         return config.data, Path() if config.data.sources else source_path(config)
-    source, settings = as_path(data, "data"), load_config(None, overrides).data
+    source, settings = as_path(data, "data"), data_settings(overrides)
     if settings.tumour_free:
         return settings, source
     chosen = {**_channels_of(model, settings, source), **_regions_of(model, settings)}
     return settings.model_copy(update=chosen), source
+
+
+def data_settings(overrides: Iterable[str]) -> DataConfig:
+    """How a source is read. Raises UserError for overrides of other sections, which would change nothing."""
+    return load_config(None, _of_data(overrides)).data
 
 
 def _of_data(overrides: Iterable[str]) -> list[str]:

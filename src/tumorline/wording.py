@@ -1,7 +1,7 @@
 """How people say it: a number with its noun, a p, a few of many; and what is said several times, once."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 LEVEL = 0.05
 """Of a test; a difference counts where p is below it."""
@@ -44,6 +44,12 @@ def tell_p(p: float) -> str:
 def some_of(names: Sequence[str], most: int = 10) -> str:
     """The first of the names, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def in_sentence(names: Iterable[str]) -> str:
+    """One name, or several with commas and an "and" between them."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def said_once(lines: Sequence[str]) -> list[str]:

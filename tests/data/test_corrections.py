@@ -145,7 +145,10 @@ def test_labels_of_another_convention_are_not_taken_for_a_cavity(load: Load, tmp
     ("files", "message"),
     [
         ({"s999_mask.png": SQUARE}, "the correction of no case of"),
-        ({"s000_mask.png": SQUARE, "s000_mask (1).png": SQUARE}, "correct the same case, s000; keep one"),
+        (
+            {"s000_mask.png": SQUARE, "s000_mask (1).png": SQUARE},
+            "of the same case as s000_mask (1).png, s000; keep",
+        ),
         ({"s000_mask.png": SQUARE[:20]}, "image 32 x 32, mask 32 x 20; a pair must have one size"),
         ({"s000_mask.png": np.arange(SIZE * SIZE, dtype=np.uint8).reshape(SIZE, SIZE)}, "two values at most"),
     ],
@@ -165,7 +168,7 @@ def test_a_volume_is_no_correction_of_a_picture(load: Load, tmp_path: Path) -> N
     (tmp_path / "fixed" / "notes.txt").write_text("checked by A")
     dataset = load(pairs(tmp_path / "source"))
     (error,) = errors(dataset)
-    assert "a volume, but s000, which it corrects, is a picture" in error.message
+    assert "a volume, but s000, whose correction it is, is a picture" in error.message
     assert "1 file of" in found(check(dataset), "correction_left_out")[0]
 
 
@@ -174,9 +177,9 @@ def test_the_folder_has_to_be_one_of_masks_outside_the_set(load: Load, tmp_path:
     with pytest.raises(UserError, match=r"no such folder \(data.corrections\)"):
         load(source)
     (tmp_path / "fixed").mkdir()
-    with pytest.raises(UserError, match="holds no corrected mask"):
+    with pytest.raises(UserError, match="holds no mask"):
         load(source)
-    with pytest.raises(UserError, match="lies in the set that it corrects"):
+    with pytest.raises(UserError, match="lies in the set that its masks are of"):
         load(source, f"data.corrections='{source / 'masks'}'")
     with pytest.raises(UserError, match="exclude one another"):
         load(source, "data.tumour_free=true")

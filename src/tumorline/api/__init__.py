@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tumorline.api.models import ensemble, export, export_rounded, losses
     from tumorline.api.planning import PlanOptions, plan, write_plan
     from tumorline.api.predicting import PredictionOptions, predict, predict_array, write_predictions
+    from tumorline.api.scoring import MaskOptions, score, write_scores
     from tumorline.api.training import find_learning_rate, resume, train
     from tumorline.api.tuning import tune
     from tumorline.api.viewing import view
@@ -32,6 +33,7 @@ _NAMES = {
     "models": ("ensemble", "export", "export_rounded", "losses"),
     "planning": ("PlanOptions", "plan", "write_plan"),
     "predicting": ("PredictionOptions", "predict", "predict_array", "write_predictions"),
+    "scoring": ("MaskOptions", "score", "write_scores"),
     "training": ("find_learning_rate", "resume", "train"),
     "tuning": ("tune",),
     "viewing": ("view",),
@@ -42,6 +44,7 @@ _HOME = {name: f"tumorline.api.{module}" for module, names in _NAMES.items() for
 __all__ = [
     "BenchmarkOptions",
     "EvaluationOptions",
+    "MaskOptions",
     "PlanOptions",
     "PredictionOptions",
     "benchmark",
@@ -64,6 +67,7 @@ __all__ = [
     "predict_array",
     "resume",
     "run_benchmark",
+    "score",
     "train",
     "tune",
     "view",
@@ -73,6 +77,7 @@ __all__ = [
     "write_matrix",
     "write_plan",
     "write_predictions",
+    "write_scores",
 ]
 
 

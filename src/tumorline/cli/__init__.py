@@ -30,6 +30,7 @@ COMMANDS: Commands = (
     training.benchmark,
     training.tune,
     evaluating.evaluate,
+    evaluating.score,
     evaluating.compare,
     predicting.predict,
     serving.app,

@@ -1,9 +1,9 @@
-"""Commands that score: evaluate, compare, report."""
+"""Commands that score: evaluate, score, compare, report."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -34,6 +34,9 @@ from tumorline.cli.shown_results import (
 from tumorline.errors import UserError
 from tumorline.file_names import COMPARISON_PAGE_NAME, REPORT_NAME
 from tumorline.trust import trusting_paths
+
+if TYPE_CHECKING:
+    from tumorline.results import Summary
 
 
 def evaluate(
@@ -103,16 +106,59 @@ def evaluate(
     spec = read_spec(data[0]) if data else None
     how = replace(how, overrides=(*how.overrides, *(spec.settings if spec else ())))
     folder, summary = api.write_evaluation(chosen[0], spec.path if spec else None, how)
+    print_evaluation(folder, summary, as_json)
+
+
+def print_evaluation(folder: Path, summary: "Summary", as_json: bool) -> None:
+    """All that it found, and where its page is."""
     if as_json:
         print_json(summary.to_json())
         note(f"report: {folder / REPORT_NAME}")
-    else:
-        print_headline(summary)
-        print_table(stress_rows(summary))
-        for line in lost_lines(summary):
-            say(line)
-        print_table(subset_rows(summary))
-        say(f"report: {folder / REPORT_NAME}")
+        return
+    print_headline(summary)
+    print_table(stress_rows(summary))
+    for line in lost_lines(summary):
+        say(line)
+    print_table(subset_rows(summary))
+    say(f"report: {folder / REPORT_NAME}")
+
+
+def score(
+    masks: Annotated[
+        Path,
+        typer.Argument(metavar="MASKS", help="Folder of masks, CASE.png or CASE.nii.gz, with the values of the set's."),
+    ],
+    data: Annotated[
+        str,
+        typer.Option(metavar="SOURCE[,KEY=VALUE...]", help="The set that they are of, with settings after commas."),
+    ],
+    overrides: Overrides = None,
+    output: Output = None,
+    overwrite: Overwrite = False,
+    keep_identifiers: KeepIdentifiers = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score masks that another program has drawn by the rules of 'evaluate', for 'compare' to put beside others.
+
+    Which cases that program was trained on is not known here, and every output says so.
+    Results go to evaluations/<time>-<masks>-<source>.
+    """
+    require_paths(masks)
+    require_sources([data])
+    from tumorline import api
+    from tumorline.source_spec import read_spec
+    from tumorline.work_ahead import count_cores
+
+    spec = read_spec(data)
+    how = api.MaskOptions(
+        output=output,
+        overwrite=overwrite,
+        overrides=[*with_identifiers(overrides, keep_identifiers), *spec.settings],
+        processes=count_cores(),
+        progress=counter("scoring"),
+        decoding_progress=counter("reading"),
+    )
+    print_evaluation(*api.write_scores(masks, spec.path, how), as_json)
 
 
 def compare(

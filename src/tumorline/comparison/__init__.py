@@ -48,11 +48,12 @@ from tumorline.report.comparison import write_comparison
 from tumorline.report.run_images import run_images
 from tumorline.results import WarningCode, read_comparable, warnings_of_all
 from tumorline.results.compared import ComparedPair, Comparison
-from tumorline.wording import LEVEL, numbered, tell_p
+from tumorline.wording import LEVEL, in_sentence, numbered, tell_p
 
 __all__ = ["NAMES", "Study", "compare", "compared_figures", "name_runs", "ranked_by", "save_comparison"]
 
 SCHEMA_VERSION = 2
+OF_ANOTHER_PROGRAM = "masks of another program; if it was trained on these cases, its figures are too good"
 NAMES = (COMPARISON_NAME, COMPARISON_PAGE_NAME, COMPARISON_IMAGES_NAME)
 
 
@@ -78,6 +79,7 @@ def compare(
     pairs = [pair for metric in metrics for pair in compare_pairs(metric, matched, means, bool(groups))]
     if len(regions) > 1:
         pairs = [*compare_pairs(HEADLINE, matched, [over_regions(means)], bool(groups)), *pairs]
+    unverified = [one.name for one in contenders if any(map(_is_unverified, one.runs))]
     return Comparison(
         schema_version=SCHEMA_VERSION,
         about="leak" if study else "recipes" if groups else "models",
@@ -93,11 +95,17 @@ def compare(
         verdicts=[_verdict(pair, study, len(regions)) for pair in pairs if pair.metric == HEADLINE],
         warnings=[
             *_unshared_regions(runs, regions),
+            *([f"{in_sentence(unverified)}: {OF_ANOTHER_PROGRAM}"] if unverified else []),
             *_warnings(runs, means, study, bool(groups)),
             *([] if groups else _nothing_to_tell(pairs)),
         ],
         disagreements=find_disagreements(contenders, cases, regions),
+        **({"unverified": unverified} if unverified else {}),
     )
+
+
+def _is_unverified(run: Run) -> bool:
+    return any(warning.code is WarningCode.MASKS_GIVEN for warning in run.summary.warnings)
 
 
 def ranked_by(regions: Sequence[str]) -> str:
@@ -149,7 +157,8 @@ def _warnings(runs: Sequence[Run], means: Sequence[PatientMeans], study: Study |
         sentences.append("one run each: this is about these models, not about their recipes; for those use --group")
     sentences += [text for region in means if (text := _few_patients(region, len(means)))]
     shared = warnings_of_all([run.summary.warnings for run in runs])
-    return sentences + [warning.text for warning in shared if warning.code is not WarningCode.LEAKING]
+    told = (WarningCode.LEAKING, WarningCode.MASKS_GIVEN)
+    return sentences + [warning.text for warning in shared if warning.code not in told]
 
 
 def _nothing_to_tell(pairs: Sequence[ComparedPair]) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -218,6 +218,8 @@ def _better(metric: str, means: Mapping[str, float]) -> str | None:
 
 def _pair(metric: str, compared: _Difference, p: float) -> ComparedPair:
     noise = compared.too_few or p >= LEVEL
+    within, too_few = compared.means.within, compared.too_few
+    stated: dict[str, Any] = ({"within": within} if within else {}) | ({"too_few": True} if too_few else {})
     return ComparedPair(
         metric=metric,
         region=compared.means.region,
@@ -233,8 +235,7 @@ def _pair(metric: str, compared: _Difference, p: float) -> ComparedPair:
         noise=noise,
         better=None if noise else compared.better,
         by_patient=compared.by_patient.tolist(),
-        **({"within": compared.means.within} if compared.means.within else {}),
-        **({"too_few": True} if compared.too_few else {}),
+        **stated,
     )
 
 

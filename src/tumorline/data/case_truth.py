@@ -30,10 +30,10 @@ def _read_correction(case: Case, file: Path, settings: DataConfig) -> MaskArray:
     """A corrected mask lies as the case is shown; its values are those of the set, or what the brush writes."""
     regions = settings.regions or (REGION,)
     if case.grid is None and len(regions) == 1 and case.labels is None:
-        return read_mask(file)[None]
+        return read_mask(file, of_set=False)[None]
     values = _label_values(case, file)
     if len(regions) == 1 and case.labels is None:
-        return mask_of_values(file, values, None)[None]
+        return mask_of_values(file, values, of_set=False)[None]
     return split_labels(values, case.labels or brush_labels(regions), f"{file}:")
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from tumorline.config import Config, DataConfig, SourceConfig
 from tumorline.data.case import Case, image_hash, is_constant
-from tumorline.data.corrections import stranger_findings
+from tumorline.data.corrections import CORRECTION
 from tumorline.data.dataset import Dataset, load_dataset, read_sample
 from tumorline.data.facts import Look
+from tumorline.data.masks_by_case import stranger_findings
 from tumorline.data.sample import Sample, SampleReader
 from tumorline.data.source import Source, open_source, source_path, with_first_spellings
 from tumorline.errors import UserError
@@ -55,7 +56,7 @@ def _with_strangers(members: Sequence[Dataset]) -> list[Dataset]:
         for file in member.source.strangers
         if strangers[file] == readers[member.settings.corrections]
     ]
-    findings = stranger_findings(dict.fromkeys(unclaimed), "any of the sources")
+    findings = stranger_findings(dict.fromkeys(unclaimed), "any of the sources", CORRECTION)
     first, *others = members
     return [replace(first, source=replace(first.source, findings=(*first.source.findings, *findings))), *others]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tumorline.config import Config, DataConfig
 from tumorline.data.case import Case
-from tumorline.data.corrections import correct_cases, stranger_findings
+from tumorline.data.corrections import CORRECTION, correct_cases
 from tumorline.data.finding import Finding
 from tumorline.data.known_layouts import LAYOUTS, Layout, check_channels, check_regions, recognise_layout
 from tumorline.data.labels.values import named_region, with_label_values
@@ -20,6 +20,7 @@ from tumorline.data.layouts.tcga import is_triple
 from tumorline.data.layouts.unread import mask_beside_images, unread_kind
 from tumorline.data.layouts.volumes import scan_case
 from tumorline.data.left_out import leave_out
+from tumorline.data.masks_by_case import stranger_findings
 from tumorline.data.memory import cache_folder
 from tumorline.data.patients.names import one_name, patient_meant, patients_in_names, spelling
 from tumorline.data.patients.public_collections import collection_patient_of_file
@@ -118,7 +119,7 @@ def _corrected(source: Source, settings: DataConfig, called: str) -> Source:
     if not settings.corrections:
         return source
     corrected = correct_cases(source.path, source.cases, settings, filter(None, {called, source.name}))
-    strange = [] if called else stranger_findings(corrected.strangers, str(source.path))
+    strange = [] if called else stranger_findings(corrected.strangers, str(source.path), CORRECTION)
     findings = (*source.findings, *corrected.findings, *strange)
     return replace(source, cases=corrected.cases, findings=findings, strangers=corrected.strangers)
 

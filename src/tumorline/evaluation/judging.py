@@ -51,9 +51,9 @@ class Judging:
     """Whether presence is counted."""
 
     @classmethod
-    def of(cls, model: Model, request: Request, status: Mapping[str, str]) -> "Judging":
-        masks_as_text = model.info.constant_masks
-        constants = {region: [*map(baselines.from_text, texts)] for region, texts in masks_as_text.items()}
+    def of(cls, request: Request, status: Mapping[str, str], constant_masks: Mapping[str, Sequence[str]]) -> "Judging":
+        """`constant_masks` are those of a model, as its file has them."""
+        constants = {region: [*map(baselines.from_text, texts)] for region, texts in constant_masks.items()}
         return cls(request.dataset, status, request.headline, constants, is_worth_counting(request.dataset))
 
     def without_facts(self) -> "Judging":
@@ -63,8 +63,12 @@ class Judging:
 
     def case(self, model: Model, case: Case, earlier: Answered | None) -> CaseFound:
         """Judge a case by what an earlier try has found, or ask the model."""
-        sample, status, regions = self.dataset.read(case), self.status[case.id], model.info.regions
-        answered = earlier or self._ask(model, case, sample)
+        sample = self.dataset.read(case)
+        return self.answered(case, sample, earlier or self._ask(model, case, sample), model.info.regions)
+
+    def answered(self, case: Case, sample: Sample, answered: Answered, regions: Sequence[str]) -> CaseFound:
+        """Judge an answer to a case, wherever it comes from."""
+        status = self.status[case.id]
         is_headline = status in self.headline
         records = [*baselines.measure_baselines(case, sample, regions, self.constants)] if is_headline else []
         presence = count_presence(self.dataset, case, sample, answered.masks, regions, status) if self.counts else []

@@ -3,7 +3,6 @@
 from tumorline.config import PATHS
 from tumorline.data.dataset import Dataset
 from tumorline.environment import versions
-from tumorline.inference.model import Model
 from tumorline.output.journal import hash_settings
 from tumorline.results import Provenance
 
@@ -16,6 +15,6 @@ def hash_dataset(dataset: Dataset) -> str:
     return hash_settings(name=dataset.source.name, contents=contents, stated=stated, settings=settings)
 
 
-def describe_provenance(model: Model, dataset: Dataset) -> Provenance:
-    """Of an evaluation that is made here and now."""
-    return Provenance(version=versions()["tumorline"], fingerprint=model.fingerprint, data=hash_dataset(dataset))
+def describe_provenance(fingerprint: str, dataset: Dataset) -> Provenance:
+    """Of an evaluation that is made here and now; the fingerprint is that of what is scored."""
+    return Provenance(version=versions()["tumorline"], fingerprint=fingerprint, data=hash_dataset(dataset))

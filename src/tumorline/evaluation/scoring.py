@@ -43,32 +43,24 @@ def evaluate(model: Model, request: Request, progress: Progress | None = None) -
     if not any(status[case_id] in request.headline for case_id in case_ids):
         raise UserError(explain_nothing_left(model.info, request.dataset, status))
     require_input(model.info, request.dataset)
-    notes = _Found(status)
+    notes = Found()
     cases = [request.dataset.case(case_id) for case_id in case_ids]
-    scores = _scores(model, request, cases, notes, progress)
-    rows = [
-        Row(case.id, case.shown_patient, _attributes(case), status[case.id], region, score)
-        for (case, region), score in zip(product(cases, model.info.regions), scores, strict=True)
-    ]
-    summary = with_baselines(summarise_evaluation(model, request, rows, status), notes.records)
+    judging = Judging.of(request, status, model.info.constant_masks)
+    scores = _scores(model, request, judging, cases, notes, progress)
+    rows = rows_of(cases, model.info.regions, status, scores)
+    summary = summarise_evaluation(model, request, rows, status)
     summary = summary.model_copy(update={"calibration": _calibrations(request, rows, notes.certainties)})
-    if notes.presence:
-        counted = [row for row in notes.presence if row.status in request.headline]
-        summary = summary.model_copy(update={"presence": summarise_presence(counted)})
-        write_presence(request.output, notes.presence)
     if not request.parts:
-        summary = summary.model_copy(update={"made_with": describe_provenance(model, request.dataset)})
-    write_csv(request.output / BASELINES_NAME, baselines.COLUMNS, notes.records)
+        made_with = describe_provenance(model.fingerprint, request.dataset)
+        summary = summary.model_copy(update={"made_with": made_with})
     write_certainties(request.output, rows, notes.certainties)
-    write_evaluation(request.output, rows, summary)
-    return summary
+    return write_found(request, rows, notes, summary)
 
 
 @dataclass
-class _Found:
+class Found:
     """What is noted of the cases while they are scored, so that none has to be read twice."""
 
-    status: Mapping[str, str]
     certainties: list[Certainty] = field(default_factory=list)
     """Of each case and region."""
     records: list[baselines.Record] = field(default_factory=list)
@@ -83,6 +75,28 @@ class _Found:
         self.certainties += certainties
         self.records += records
         self.presence += presence
+
+
+def rows_of(
+    cases: Sequence[Case], regions: Sequence[str], status: Mapping[str, str], scores: Sequence[CaseScores]
+) -> list[Row]:
+    """`scores` are those of each case and region."""
+    return [
+        Row(case.id, case.shown_patient, _attributes(case), status[case.id], region, score)
+        for (case, region), score in zip(product(cases, regions), scores, strict=True)
+    ]
+
+
+def write_found(request: Request, rows: Sequence[Row], found: Found, summary: Summary) -> Summary:
+    """Write rows, baselines and presence with the summary; returns that with what the latter two add."""
+    summary = with_baselines(summary, found.records)
+    if found.presence:
+        counted = [row for row in found.presence if row.status in request.headline]
+        summary = summary.model_copy(update={"presence": summarise_presence(counted)})
+        write_presence(request.output, found.presence)
+    write_csv(request.output / BASELINES_NAME, baselines.COLUMNS, found.records)
+    write_evaluation(request.output, rows, summary)
+    return summary
 
 
 def require_input(info: ModelInfo, dataset: Dataset) -> None:
@@ -116,10 +130,9 @@ def _calibrations(request: Request, rows: Sequence[Row], certainties: Sequence[C
 
 
 def _scores(
-    model: Model, request: Request, cases: Sequence[Case], notes: _Found, progress: Progress | None
+    model: Model, request: Request, judging: Judging, cases: Sequence[Case], notes: Found, progress: Progress | None
 ) -> list[CaseScores]:
     """Of each case and region; masks are written and the rest is noted on the way."""
-    judging = Judging.of(model, request, notes.status)
     if request.cluster is None:
         return score_cases(_judged_here(model, request, judging, cases, notes, progress), request.processes)
     scores: list[CaseScores] = []
@@ -136,7 +149,7 @@ def _judged_here(
     request: Request,
     judging: Judging,
     cases: Sequence[Case],
-    notes: _Found,
+    notes: Found,
     progress: Progress | None,
 ) -> Iterator[Pair]:
     """Truth and prediction of each case and region, as they are asked for."""

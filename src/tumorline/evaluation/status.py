@@ -14,6 +14,8 @@ from tumorline.output.folder import Memory
 
 HEADLINE = ("test", "unseen")
 SEEN = ("train", "validation")
+UNVERIFIED = "unverified"
+"""Status of a case with a mask of another program, of which nobody knows here whether that was trained on it."""
 SEVERITY = {"train": 0, "validation": 1, "test": 2, "unseen": 3}
 """Of statuses, the worst first."""
 

@@ -39,7 +39,7 @@ from tumorline.results import (
     Summary,
     WarningCode,
 )
-from tumorline.wording import in_words, is_or_are, numbered, some_of
+from tumorline.wording import in_sentence, in_words, is_or_are, numbered, some_of
 
 OF_THESE_CASES = {
     WarningCode.BASELINE_NOT_BEATEN,
@@ -70,6 +70,8 @@ CONVENTIONS = {
     "dice_lost_to_area": "Dice of the most probable pixels, as many as the truth has, minus the Dice of the mask",
     "accuracy": "share of pixels that are right; all background reaches accuracy_background",
 }
+OF_PROBABILITIES = ("calibration", "confidence", "dice_lost_to_area")
+"""Conventions of figures that a mask alone has none of."""
 CONVENTIONS_OF_VOLUMES = {
     "resolution": "masks are compared as whole volumes on their own grid, after the slices were put together on it",
     "aggregation": "examination, then mean over a patient's examinations, then mean over patients",
@@ -119,7 +121,7 @@ def summarise_evaluation(model: Model, request: Request, rows: Sequence[Row], st
     return Summary(
         schema_version=2,
         model=info.name,
-        source=_describe_source(request.dataset.source),
+        source=describe_source(request.dataset.source),
         split=split,
         cases=len({row.case for row in headline}),
         patients=len({row.group for row in headline}),
@@ -137,9 +139,15 @@ def summarise_evaluation(model: Model, request: Request, rows: Sequence[Row], st
     )
 
 
+def conventions_of_cases(rows: Sequence[Row], request: Request) -> dict[str, str]:
+    """Those of figures that need no model."""
+    headline = CONVENTIONS["headline"].format(statuses=in_sentence(request.headline))
+    conventions = {**CONVENTIONS, "headline": headline, **_conventions_of_volumes(rows)}
+    return {name: text for name, text in conventions.items() if name not in OF_PROBABILITIES}
+
+
 def _conventions(rows: Sequence[Row], request: Request, model: Model) -> dict[str, str]:
-    *first, last = request.headline
-    headline = {"headline": CONVENTIONS["headline"].format(statuses=f"{', '.join(first)} and {last}")}
+    headline = {"headline": CONVENTIONS["headline"].format(statuses=in_sentence(request.headline))}
     changed = describe_postprocessing(model.info.regions, model.info.postprocessing)
     more = {"postprocessing": changed} if changed else {}
     computed = {"precision": f"the network computed in {model.precision}, by {model.runtime_name}"}
@@ -165,7 +173,7 @@ def _conventions_of_volumes(rows: Sequence[Row]) -> dict[str, str]:
     }
 
 
-def _describe_source(source: Source) -> SourceDescription:
+def describe_source(source: Source) -> SourceDescription:
     return SourceDescription(
         known_as=source.known_as or None,
         layout=source.layout,
@@ -262,7 +270,7 @@ def _warnings(
     info: ModelInfo, request: Request, headline: Sequence[Row], leaking: bool, copies: Sequence[str]
 ) -> list[ResultWarning]:
     source = request.dataset.source
-    warnings = [ResultWarning(code=code, text=text) for code, text in _of_the_cases(request, headline, leaking).items()]
+    warnings = warnings_of_cases(request, headline, leaking)
     if copies:
         text = (
             f"COPIES: {numbered(len(copies), 'case')} ({some_of(copies)}) of what the model was trained or tuned on, "
@@ -274,6 +282,11 @@ def _warnings(
         text = "the model was trained on simulated images only"
         warnings.append(ResultWarning(code=WarningCode.TRAINED_ON_SIMULATED, text=text))
     return warnings
+
+
+def warnings_of_cases(request: Request, headline: Sequence[Row], leaking: bool = False) -> list[ResultWarning]:
+    """What holds whoever has drawn the masks."""
+    return [ResultWarning(code=code, text=text) for code, text in _of_the_cases(request, headline, leaking).items()]
 
 
 def _of_the_cases(request: Request, headline: Sequence[Row], leaking: bool) -> dict[WarningCode, str]:

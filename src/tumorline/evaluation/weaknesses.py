@@ -4,7 +4,7 @@ from tumorline.evaluation.operating_point import THRESHOLDS
 from tumorline.metrics.calibration import TEMPERATURES
 from tumorline.model_info import ModelInfo, point_figures
 from tumorline.results import PointFigures, ResultWarning, WarningCode
-from tumorline.wording import in_words, numbered
+from tumorline.wording import in_sentence, in_words, numbered
 
 FEWEST_PATIENTS = 5
 """Validation patients; what fewer of them choose is said to be chosen by few."""
@@ -42,8 +42,7 @@ def _few_patients(info: ModelInfo, figures: PointFigures) -> str:
         "threshold": figures.chosen == "validation",
         "post-processing": info.metrics.postprocessing is not None,
     }
-    *first, last = ["epoch", *(name for name, was_chosen in also.items() if was_chosen)]
-    chosen = f"{', '.join(first)} and {last}" if first else last
+    chosen = in_sentence(["epoch", *(name for name, was_chosen in also.items() if was_chosen)])
     who = "one patient" if patients == 1 else numbered(patients, "patient")
     return f"FEW VALIDATION PATIENTS: {who} chose {chosen}; give validation more patients (split.validation)"
 

@@ -8,7 +8,7 @@ from tumorline.paper.methods import Paragraph
 from tumorline.paper.works import SETS
 from tumorline.report.comparison import is_ranked
 from tumorline.results.compared import Comparison, Leaderboard, Matrix
-from tumorline.wording import LEVEL, NOT_STATED, numbered
+from tumorline.wording import LEVEL, NOT_STATED, in_sentence, numbered
 
 INTERVALS = (
     f"95 % intervals of a mean are bootstrapped over patients (BCa, {RESAMPLES} resamples [@efron1987]) from "
@@ -50,7 +50,11 @@ def _who_was_trained_on_whom(result: Comparison) -> str:
         return (
             "those that leak were trained on images of the patients on whom all were tested, the others on none of them"
         )
-    return "none was trained on a patient on which another was tested"
+    none = "none was trained on a patient on which another was tested"
+    if not result.unverified:
+        return none
+    unknown = f"on what the program behind {in_sentence(result.unverified)} was trained is {NOT_STATED}"
+    return f"{unknown}; of the others {none}"
 
 
 def _order(result: Comparison) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tumorline.config import Config, SplitConfig
 from tumorline.environment import versions
+from tumorline.evaluation.status import UNVERIFIED
 from tumorline.metrics.case import NSD_TOLERANCE
 from tumorline.metrics.figure import LEAST_FOR_INTERVAL, RESAMPLES
 from tumorline.paper.augmentation_methods import describe_augmentation
@@ -132,7 +133,11 @@ def _disjoint_by(unit: str, split: SplitDescription, is_run: bool) -> str:
 def _evaluation(study: Study) -> list[str]:
     summary = study.summary
     unit = next(iter(summary.regions.values())).hd95.unit or "px, of cases whose pixel size is known mm,"
-    inside = {"test": "internal (the test part of the same source)", "unseen": "of cases that the model has not seen"}
+    inside = {
+        "test": "internal (the test part of the same source)",
+        "unseen": "of cases that the model has not seen",
+        UNVERIFIED: f"of masks that a program has drawn; which cases that was trained on: {NOT_STATED}",
+    }
     kinds = " and ".join(inside.get(status, status) for status in summary.headline_status)
     external = "" if "unseen" in summary.headline_status else f"A test on external data: {NOT_STATED}."
     conventions = [f"{in_words(name)}: {text}" for name, text in summary.conventions.items() if name in TOLD]
@@ -196,7 +201,8 @@ def _software(study: Study) -> list[str]:
     return [
         f"Trained and evaluated with {made or f'software that is {NOT_STATED}'}{', with ' if listed else ''}"
         f"{', '.join(listed)}.",
-        f"Evaluation runs on the exported ONNX model. These figures and tables were written by Tumorline "
+        "" if UNVERIFIED in study.summary.headline_status else "Evaluation runs on the exported ONNX model.",
+        f"These figures and tables were written by Tumorline "
         f"{versions()['tumorline']}{'' if made else ' [@tumorline]'}.",
         f"Hardware: {_hardware(study.environment)}.",
     ]

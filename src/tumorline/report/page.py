@@ -10,6 +10,7 @@ from markupsafe import Markup
 from tumorline.config import PATHS, parse_config, read_toml, with_bare_names
 from tumorline.errors import UserError
 from tumorline.escaping import for_page, for_shell
+from tumorline.evaluation.status import UNVERIFIED
 from tumorline.evaluation.tables import read_confidences, read_rows
 from tumorline.file_names import (
     CARD_PAGE_NAME,
@@ -53,6 +54,8 @@ MARKS = {
     WarningCode.FEW_VALIDATION_PATIENTS: "few validation patients",
     WarningCode.TEMPERATURE_AT_LIMIT: "temperature at its limit",
     WarningCode.THRESHOLD_AT_LIMIT: "threshold at its limit",
+    WarningCode.MASKS_GIVEN: "masks of another program",
+    WarningCode.CASES_WITHOUT_MASK: "not all cases",
 }
 
 
@@ -219,7 +222,8 @@ def _made_with(run: Path, summary: Summary) -> dict[str, str]:
     """Versions and machine of a training; of an evaluation by itself its model and its data, as hashes."""
     if summary.made_with:
         made = summary.made_with
-        return {"Tumorline": made.version, "hash of the model": made.fingerprint, "hash of the data": made.data}
+        scored = "masks" if UNVERIFIED in summary.case_status else "model"
+        return {"Tumorline": made.version, f"hash of the {scored}": made.fingerprint, "hash of the data": made.data}
     if not (run / ENVIRONMENT_NAME).exists():
         return {}
     flat: dict[str, str] = {}

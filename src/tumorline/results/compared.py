@@ -211,6 +211,8 @@ class Comparison(Result):
     verdicts: list[str]
     warnings: list[str]
     disagreements: list[Disagreement]
+    unverified: list[str] = Field(default=[])
+    """Contenders that are another program's masks: what that was trained on is not known."""
 
     @property
     def names(self) -> list[str]:

@@ -34,6 +34,9 @@ class WarningCode(StrEnum):
     ONE_FOLD = "one_fold"
     """What holds for the model of one fold, in a summary of all."""
     FOLDS_MISSING = "folds_missing"
+    MASKS_GIVEN = "masks_given"
+    """Masks of another program were scored."""
+    CASES_WITHOUT_MASK = "cases_without_mask"
     OTHER = "other"
     """Of a later version."""
 

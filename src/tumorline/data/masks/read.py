@@ -51,23 +51,28 @@ def split_labels(values: npt.NDArray[Any], labels: Labels, where: str) -> MaskAr
     return truth.reshape(len(labels.wanted), *space)
 
 
-def mask_of_values(path: Path, values: npt.NDArray[Any], threshold: float | None) -> MaskArray:
-    """A mask of two values at most as boolean; with `threshold`, what lies above it. Raises NotBinaryError."""
+def mask_of_values(
+    path: Path, values: npt.NDArray[Any], threshold: float | None = None, of_set: bool = True
+) -> MaskArray:
+    """A mask of two values at most as boolean; with `threshold`, what lies above it. Raises NotBinaryError.
+
+    Settings say how masks `of_set` are read, and of no others.
+    """
     _require_finite(path, values)
-    return _two_valued(path, values) if threshold is None else np.asarray(values > threshold)
+    return _two_valued(path, values, of_set) if threshold is None else np.asarray(values > threshold)
 
 
-def read_mask(path: Path, threshold: float | None = None) -> MaskArray:
+def read_mask(path: Path, threshold: float | None = None, of_set: bool = True) -> MaskArray:
     """Read a mask as boolean `(H, W)`.
 
     A mask holds at most two values, one of them 0: {0,1}, {0,255}, boolean, black and one colour, RGB(A) whose
     channels agree, or alpha where what is visible is of one colour. Labels with a point are rounded within
     `NEAR_WHOLE`; of a picture saved with loss (JPEG) values near either of the two count as it. With `threshold`,
-    foreground is every value above it.
+    foreground is every value above it. Settings say how masks `of_set` are read, and of no others.
     Raises NotBinaryError with the file and the values found for anything else.
     """
     with decode_one(path):
-        return _binary(path, read_pixels(path, "mask"), threshold)
+        return _binary(path, read_pixels(path, "mask"), threshold, of_set)
 
 
 def read_mask_by_legend(path: Path, legend: Legend) -> MaskArray:
@@ -109,14 +114,14 @@ def read_label_picture(path: Path) -> npt.NDArray[Any]:
         return pixels if pixels.ndim == 2 else _colourless(path, pixels)
 
 
-def _binary(path: Path, pixels: npt.NDArray[Any], threshold: float | None) -> MaskArray:
+def _binary(path: Path, pixels: npt.NDArray[Any], threshold: float | None, of_set: bool) -> MaskArray:
     _require_finite(path, pixels)
     if threshold is not None:
         return np.asarray(to_grey(pixels, path) > threshold)
     if is_lossy(path) and not is_coloured(pixels):
         pixels = _without_loss(to_grey(pixels, path))
     if pixels.ndim == 2 or channels_agree(pixels):
-        return _two_valued(path, pixels if pixels.ndim == 2 else pixels[..., 0])
+        return _two_valued(path, pixels if pixels.ndim == 2 else pixels[..., 0], of_set)
     if is_black_and_one(pixels):
         return np.asarray(pixels.any(-1))
     raise NotBinaryError(_coloured(path, pixels))
@@ -140,14 +145,14 @@ def _colourless(path: Path, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return pixels[..., 0]
 
 
-def _two_valued(path: Path, values: npt.NDArray[Any]) -> MaskArray:
+def _two_valued(path: Path, values: npt.NDArray[Any], of_set: bool) -> MaskArray:
     for candidate in (values, _rounded(values)):
         if _is_two_valued(candidate) and candidate.any() == values.any():
             return np.asarray(candidate != 0)
+    settings = f", or set data.mask_threshold{_label_cure(path, values)}" if of_set else ""
     raise NotBinaryError(
         f"{path}: mask holds the values {_some(np.unique(values))}; accepted are two values at most, the lower one 0. "
-        f"Save it as 0/1 or 0/255{_loss_cure(path)}, or set data.mask_threshold{_label_cure(path, values)}"
-        f"{_border_cure(BORDER) if _has_border(values) else ''}"
+        f"Save it as 0/1 or 0/255{_loss_cure(path)}{settings}{_border_cure(BORDER) if _has_border(values) else ''}"
     )
 
 
