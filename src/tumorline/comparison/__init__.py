@@ -53,7 +53,7 @@ from tumorline.wording import LEVEL, in_sentence, numbered, tell_p
 __all__ = ["NAMES", "Study", "compare", "compared_figures", "name_runs", "ranked_by", "save_comparison"]
 
 SCHEMA_VERSION = 2
-UNVERIFIED = "masks of another program; if it was trained on these cases, its figures are too good"
+OF_ANOTHER_PROGRAM = "masks of another program; if it was trained on these cases, its figures are too good"
 NAMES = (COMPARISON_NAME, COMPARISON_PAGE_NAME, COMPARISON_IMAGES_NAME)
 
 
@@ -95,7 +95,7 @@ def compare(
         verdicts=[_verdict(pair, study, len(regions)) for pair in pairs if pair.metric == HEADLINE],
         warnings=[
             *_unshared_regions(runs, regions),
-            *([f"{in_sentence(unverified)}: {UNVERIFIED}"] if unverified else []),
+            *([f"{in_sentence(unverified)}: {OF_ANOTHER_PROGRAM}"] if unverified else []),
             *_warnings(runs, means, study, bool(groups)),
             *([] if groups else _nothing_to_tell(pairs)),
         ],
