@@ -14,12 +14,13 @@ class SplitConfig(Section):
     """'slice' exists to study the leak; every output is then marked LEAKING."""
     train: float = Field(default=0.7, ge=1e-6, le=1)
     """Share of the patients that train; with folds it is what the folds leave. With 1 all train and none is left to
-    validate or test: the last averaged weights are kept, and the recipe states threshold and temperature (`model`),
-    chosen in folds beforehand."""
+    validate or test: the last averaged weights are kept, and the recipe states threshold, temperature and, of a
+    presence head, gate (`model`), chosen in folds beforehand."""
     validation: float = Field(default=0.1, ge=0, lt=1)
     """Share of the patients on which epoch, threshold and temperature are chosen; what is left tests. With 0 nobody
     validates, for sets so small that a few patients would choose badly: those whom the source states for validation
-    train, the last averaged weights are kept, and the recipe states threshold and temperature (`model`)."""
+    train, the last averaged weights are kept, and the recipe states threshold, temperature and, of a presence head,
+    gate (`model`)."""
     seed: Seed = 0
     """Draws which patient goes where; equal seeds give equal parts, whatever `seed` of the run."""
     folds: int = Field(default=0, ge=0, le=MANY)
