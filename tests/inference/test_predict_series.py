@@ -64,7 +64,8 @@ def test_a_folder_of_slices_is_one_case_with_a_nifti_and_a_dicom_segmentation(
     assert segmentation.SegmentSequence[0].SegmentLabel == "tumour"
     drawn = np.asarray(image.dataobj).transpose(2, 1, 0).astype(bool)
     frames = segmentation.pixel_array.reshape(-1, 24, 24).astype(bool)
-    assert frames.sum() == drawn.sum() == int(row["tumour_px"])
+    assert np.array_equal(frames, drawn[drawn.any((1, 2))])
+    assert drawn.sum() == int(row["tumour_px"]) > 0
 
 
 def test_a_stopped_predict_looks_for_its_segmentations_where_the_folder_lies_now(series: Path, tmp_path: Path) -> None:
