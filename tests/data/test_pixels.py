@@ -251,7 +251,9 @@ def test_arrays_with_gaps_are_answered_as_files_with_gaps() -> None:
     gaps[0, :2] = np.nan
     gaps[0, -1, -1] = np.inf
     whole[0, :2] = whole[0, -1, -1] = np.nanmin(gaps)
-    assert np.array_equal(model.mask(gaps), model.mask(whole))
+    probability = model.probability(gaps)
+    assert np.array_equal(probability, model.probability(whole))
+    assert np.ptp(probability) > 0
 
 
 @pytest.mark.parametrize("factor", [1e-9, 1e30])
