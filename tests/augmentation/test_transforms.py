@@ -133,16 +133,18 @@ def test_turns_go_as_far_as_they_are_said_and_no_further() -> None:
     assert np.abs(degrees).max() <= 40
 
 
-def test_scale_and_shift_go_as_far_as_they_are_said_and_no_further() -> None:
+def test_scale_shift_and_bends_go_as_far_as_they_are_said_and_no_further() -> None:
     """Coordinates run over 2 along a side, so that a tenth of it is 0.2."""
-    settings = one(geometry_probability=1, rotation_degrees=0, scale=0.25, shift=0.1)
-    matrix = draw(settings, 0, 0, list(range(200)), (16, 24)).matrix
+    settings = one(geometry_probability=1, rotation_degrees=0, scale=0.25, shift=0.1, elastic=0.05)
+    found = draw(settings, 0, 0, list(range(200)), (16, 24))
+    matrix, bends = found.matrix, found.displacement
+    assert (bends.min(), bends.max()) == (pytest.approx(-0.1, rel=0.02), pytest.approx(0.1, rel=0.02))
     zooms, shifts = matrix[:, 0, 0], matrix[:, :, 2]
     assert np.array_equal(zooms, matrix[:, 1, 1])
     assert (zooms.min(), zooms.max()) == (pytest.approx(1 / 1.25, rel=0.02), pytest.approx(1.25, rel=0.02))
     assert (shifts.min(), shifts.max()) == (pytest.approx(-0.2, rel=0.05), pytest.approx(0.2, rel=0.05))
     assert 1 / 1.2501 < zooms.min() < zooms.max() < 1.2501
-    assert np.abs(shifts).max() < 0.20001
+    assert max(np.abs(shifts).max() / 2, np.abs(bends).max()) < 0.10001
 
 
 def test_beyond_the_picture_is_its_lowest_value_and_no_tumour() -> None:
@@ -181,6 +183,20 @@ def test_gamma_keeps_mean_and_deviation_and_contrast_the_mean_alone() -> None:
     stretched = torch.from_numpy(parameters.contrast) * image.std((1, 2, 3))
     assert torch.allclose(spread.std((1, 2, 3)), stretched, atol=1e-3)
     assert ((parameters.contrast > 0.6) & (parameters.contrast < 1.4)).all()
+
+
+@pytest.mark.parametrize("space", [(25, 31), (21, 25, 31)])
+def test_a_blur_is_as_wide_along_each_axis_as_it_is_said_of_each_sample(space: tuple[int, ...]) -> None:
+    points = torch.zeros(3, 1, *space)
+    points[(slice(None), 0, *(side // 2 for side in space))] = 1
+    parameters = draw(NOTHING, 0, 0, [0, 1, 2], space)
+    parameters.blur[:] = 1, 0, 2
+    blurred, _ = apply(points, torch.zeros_like(points), parameters)
+    assert torch.equal(blurred[1], points[1])
+    for axis, side in enumerate(space):
+        others = tuple(2 + other for other in range(len(space)) if other != axis)
+        variances = (blurred.sum(others)[:, 0] * (torch.arange(side) - side // 2) ** 2).sum(1)
+        assert variances.tolist() == pytest.approx([1, 0, 4], rel=0.06)
 
 
 def test_noise_is_measured_in_deviations_of_the_image() -> None:

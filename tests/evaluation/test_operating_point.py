@@ -82,14 +82,6 @@ def test_of_thresholds_that_are_as_good_the_one_nearest_to_one_half_is_chosen(pa
     assert found == [pytest.approx(1, abs=0.1)] * 3 + [None] * 16
 
 
-def test_a_probability_at_the_threshold_is_drawn_as_the_model_draws_it(pair_folder: PairFolder) -> None:
-    """Tumours have a probability of one half at an endless temperature, and what is around them as well."""
-    dataset = load_dataset(pair_folder(patients=1, slices=1), DataConfig())
-    point = at_temperature(dataset, [dataset.cases[0].id], 1e9)
-    assert [one.missed for one in point.threshold_curve] == [0] * 10 + [1] * 9
-    assert 0.5 in [one.threshold for one in point.threshold_curve if not one.missed]
-
-
 def test_the_dice_of_a_threshold_is_by_patient(pair_folder: PairFolder) -> None:
     """Two slices of the first patient are found, the only one of the second has its tumour elsewhere."""
     folder = pair_folder(patients=2, slices=2)
