@@ -105,10 +105,13 @@ def test_slices_that_show_nothing_are_blank() -> None:
 
 
 def test_a_volume_is_normalised_over_its_head() -> None:
-    channel = np.zeros((4, 16, 16), np.float32)
-    channel[1:3, 4:12, 4:12] = 500 + np.random.default_rng(0).normal(0, 50, (2, 8, 8))
+    """Among 512 voxels of it one is far brighter and one far darker than the rest, and is clipped."""
+    channel = np.zeros((4, 20, 24), np.float32)
+    channel[1:3, 2:18, 4:20] = 5000 + np.random.default_rng(0).normal(0, 50, (2, 16, 16))
+    channel[1, 5, 7], channel[2, 9, 6] = 9999, 1
     normal = normalise_volume(channel)
     head = channel > 0
+    assert np.abs(normal).max() < 4
     assert normal[head].mean() == pytest.approx(0, abs=1e-4)
     assert normal[head].std() == pytest.approx(1, abs=1e-4)
     assert np.all(normal[~head] == normal[head].min())
