@@ -246,6 +246,28 @@ def test_runs_that_name_the_patients_of_the_same_cases_otherwise_are_compared_by
     assert len(result["pairs"][0]["by_patient"]) == 12
 
 
+def test_each_patient_counts_once_however_many_cases_he_has(runs: Runs, tmp_path: Path) -> None:
+    """Three of 24 cases are one patient's, apart in the table; one run errs in them alone, by 1, 2 and 3 of 8."""
+
+    def shift(number: int) -> int:
+        return number // 8 + 1 if number % 8 == 0 else 0
+
+    def patient(record: dict[str, str]) -> str:
+        return "A" if int(record["case"][1:]) % 8 == 0 else record["patient"]
+
+    errs, right = (
+        rewritten(runs(name, chosen), patient=patient) for name, chosen in (("errs", shift), ("right", lambda _: 0))
+    )
+    result = tumorline.compare([errs, right], output=tmp_path / "out")
+    dice = next(pair for pair in result["pairs"] if pair["metric"] == "dice")
+    assert sorted(dice["by_patient"]) == [-0.25, *[0] * 21]
+    assert dice["difference"]["mean"] == pytest.approx(-0.25 / 22)
+    assert {one["name"]: one["dice"] for one in result["ranking"]} == {
+        "right": 1,
+        "errs": pytest.approx((0.75 + 21) / 22),
+    }
+
+
 def test_a_leaking_run_is_compared_only_as_a_study_of_the_leak(runs: Runs, tmp_path: Path) -> None:
     honest = runs("honest", lambda _: 2)
     leaking = runs("leaking", lambda _: 1, leaking=True, cases=range(0, 24, 2))

@@ -199,6 +199,13 @@ def test_top_k_takes_the_hardest_pixels() -> None:
     assert torch.allclose(everything, build_loss("dice_ce", {})(logits, target))
 
 
+def test_dice_and_cross_entropy_have_each_its_own_weight() -> None:
+    logits, target = random_logits(2, 1, 6, 8), random_mask(2, 1, 6, 8)
+    together = build_loss("dice_ce", {"dice_weight": 0.25, "ce_weight": 2, "smoothing": 0.5})(logits, target)
+    apart = 0.25 * DiceLoss(0.5)(logits, target) + 2 * CrossEntropyLoss()(logits, target)
+    assert torch.allclose(together, apart)
+
+
 def test_lovasz_is_the_greatest_of_the_chains_of_mistakes() -> None:
     """The extension of a submodular function, by brute force: Jaccard's loss summed along every order of the pixels."""
 

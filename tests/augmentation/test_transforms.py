@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tumorline.arrays import Float64Array
 from tumorline.augmentation.transforms import Parameters, apply, draw
 from tumorline.config import AugmentConfig
 
@@ -94,13 +95,66 @@ def test_epochs_and_samples_are_drawn_differently() -> None:
     assert not np.array_equal(first[0], first[1])
 
 
-@pytest.mark.parametrize("name", ["rotation_degrees", "scale", "shift", "elastic"])
-def test_switching_one_transform_off_leaves_the_others_as_they_were(name: str) -> None:
-    full = drawn(GEOMETRY_ONLY, [1, 2, 3])
-    without = drawn(GEOMETRY_ONLY.model_copy(update={name: 0.0}), [1, 2, 3])
-    assert np.array_equal(full.gamma, without.gamma)
-    assert np.array_equal(full.noise_seed, without.noise_seed)
-    assert not (np.array_equal(full.matrix, without.matrix) and np.array_equal(full.displacement, without.displacement))
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [("rotation_degrees", "linear"), ("scale", "linear"), ("shift", "shift"), ("elastic", "bend"), ("gamma", "gamma")],
+)
+def test_switching_one_transform_off_leaves_the_others_as_they_were(name: str, part: str) -> None:
+    def parts(**changes: float) -> dict[str, np.ndarray]:
+        settings = AugmentConfig(geometry_probability=1, intensity_probability=1, elastic=0.05)
+        found = drawn(settings.model_copy(update=changes), [1, 2, 3])
+        linear, shift = found.matrix[:, :, :2], found.matrix[:, :, 2]
+        of_greys = {"gamma": found.gamma, "contrast": found.contrast, "noise": found.noise, "seed": found.noise_seed}
+        return {"linear": linear, "shift": shift, "bend": found.displacement, **of_greys}
+
+    full, without = parts(), parts(**{name: 0.0})
+    assert [one for one in full if not np.array_equal(full[one], without[one])] == [part]
+
+
+def turns(extent: tuple[int, ...], count: int) -> Float64Array:
+    """Rotations by up to 40 degrees in pixels, `(count, n, n)`."""
+    settings = one(geometry_probability=1, rotation_degrees=40, scale=0)
+    sides = np.diag(extent[::-1]).astype(float)
+    found = draw(settings, 0, 0, list(range(count)), extent).matrix[:, :, :-1]
+    return np.asarray(sides @ found @ np.linalg.inv(sides))
+
+
+@pytest.mark.parametrize("extent", [(16, 24), (8, 16, 24)])
+def test_a_turn_keeps_lengths_whatever_the_sides(extent: tuple[int, ...]) -> None:
+    rotations = turns(extent, 5)
+    assert np.allclose(rotations @ rotations.swapaxes(1, 2), np.eye(len(extent)), atol=1e-5)
+    assert np.allclose(np.linalg.det(rotations), 1, atol=1e-5)
+
+
+def test_turns_go_as_far_as_they_are_said_and_no_further() -> None:
+    rotations = turns((16, 24), 200)
+    degrees = np.degrees(np.arctan2(rotations[:, 1, 0], rotations[:, 1, 1]))
+    assert (degrees.min(), degrees.max()) == (pytest.approx(-40, abs=2), pytest.approx(40, abs=2))
+    assert np.abs(degrees).max() <= 40
+
+
+def test_scale_shift_and_bends_go_as_far_as_they_are_said_and_no_further() -> None:
+    """Coordinates run over 2 along a side, so that a tenth of it is 0.2."""
+    settings = one(geometry_probability=1, rotation_degrees=0, scale=0.25, shift=0.1, elastic=0.05)
+    found = draw(settings, 0, 0, list(range(200)), (16, 24))
+    matrix, bends = found.matrix, found.displacement
+    assert (bends.min(), bends.max()) == (pytest.approx(-0.1, rel=0.02), pytest.approx(0.1, rel=0.02))
+    zooms, shifts = matrix[:, 0, 0], matrix[:, :, 2]
+    assert np.array_equal(zooms, matrix[:, 1, 1])
+    assert (zooms.min(), zooms.max()) == (pytest.approx(1 / 1.25, rel=0.02), pytest.approx(1.25, rel=0.02))
+    assert (shifts.min(), shifts.max()) == (pytest.approx(-0.2, rel=0.05), pytest.approx(0.2, rel=0.05))
+    assert 1 / 1.2501 < zooms.min() < zooms.max() < 1.2501
+    assert max(np.abs(shifts).max() / 2, np.abs(bends).max()) < 0.10001
+
+
+def test_beyond_the_picture_is_its_lowest_value_and_no_tumour() -> None:
+    image = torch.arange(24.0).reshape(1, 1, 4, 6) - 30
+    parameters = drawn(NOTHING, [0])
+    parameters.matrix[0, 0, 2] = 2 * 2 / 6  # two of six columns
+    changed, moved = apply(image, torch.ones_like(image), parameters)
+    assert torch.allclose(changed[..., :4], image[..., 2:], atol=1e-4)
+    assert torch.allclose(changed[..., 4:], torch.tensor(-30.0), atol=1e-4)
+    assert moved[0, 0, 0].tolist() == [1, 1, 1, 1, 0, 0]
 
 
 def detail(picture: Tensor) -> float:
@@ -113,6 +167,47 @@ def test_blur_lowers_and_noise_raises_the_detail() -> None:
     blurred, _ = apply(image, target, drawn(only.model_copy(update={"blur": 3.0}), list(range(6))))
     noisy, _ = apply(image, target, drawn(only.model_copy(update={"noise": 0.5}), list(range(6))))
     assert detail(blurred) < detail(image) < detail(noisy)
+
+
+def test_gamma_keeps_mean_and_deviation_and_contrast_the_mean_alone() -> None:
+    image, target = pictures(6)
+    image = 3 * image + 7
+    only = one(intensity_probability=1, gamma=0, contrast=0, noise=0, blur=0, low_resolution=0)
+    bent, _ = apply(image, target, drawn(only.model_copy(update={"gamma": 0.5}), list(range(6))))
+    assert torch.allclose(bent.mean((1, 2, 3)), image.mean((1, 2, 3)), atol=1e-4)
+    assert torch.allclose(bent.std((1, 2, 3)), image.std((1, 2, 3)), atol=1e-3)
+    assert ((bent - image).abs().amax((1, 2, 3)) > 0.01).all()
+    parameters = drawn(only.model_copy(update={"contrast": 0.4}), list(range(6)))
+    spread, _ = apply(image, target, parameters)
+    assert torch.allclose(spread.mean((1, 2, 3)), image.mean((1, 2, 3)), atol=1e-4)
+    stretched = torch.from_numpy(parameters.contrast) * image.std((1, 2, 3))
+    assert torch.allclose(spread.std((1, 2, 3)), stretched, atol=1e-3)
+    assert ((parameters.contrast > 0.6) & (parameters.contrast < 1.4)).all()
+
+
+@pytest.mark.parametrize("space", [(25, 31), (21, 25, 31)])
+def test_a_blur_is_as_wide_along_each_axis_as_it_is_said_of_each_sample(space: tuple[int, ...]) -> None:
+    points = torch.zeros(3, 1, *space)
+    points[(slice(None), 0, *(side // 2 for side in space))] = 1
+    parameters = draw(NOTHING, 0, 0, [0, 1, 2], space)
+    parameters.blur[:] = 1, 0, 2
+    blurred, _ = apply(points, torch.zeros_like(points), parameters)
+    assert torch.equal(blurred[1], points[1])
+    for axis, side in enumerate(space):
+        others = tuple(2 + other for other in range(len(space)) if other != axis)
+        variances = (blurred.sum(others)[:, 0] * (torch.arange(side) - side // 2) ** 2).sum(1)
+        assert variances.tolist() == pytest.approx([1, 0, 4], rel=0.06)
+
+
+def test_noise_is_measured_in_deviations_of_the_image() -> None:
+    image, target = pictures(6)
+    image = 20 * image
+    only = one(intensity_probability=1, gamma=0, contrast=0, noise=0.5, blur=0, low_resolution=0)
+    parameters = drawn(only, list(range(6)))
+    noisy, _ = apply(image, target, parameters)
+    found = (noisy - image).std((1, 2, 3)) / image.std((1, 2, 3))
+    assert found.numpy() == pytest.approx(parameters.noise, rel=0.1)
+    assert parameters.noise.max() <= 0.5
 
 
 @pytest.mark.parametrize(("axis", "kept", "mirrored"), [("horizontal", 1, 0), ("vertical", 0, 1)])
@@ -159,13 +254,17 @@ def test_nothing_chosen_gives_the_exact_volume() -> None:
 def test_quarter_turns_and_flips_of_a_volume_are_those_of_its_slices() -> None:
     image, _ = volumes(12)
     changed, _ = changed_volumes(one(quarter_turns=1, flips=True), 12)
+    seen = set()
     for sample in range(12):
         eight = [
             torch.rot90(volume, turns, (2, 3))
             for volume in (image[sample], image[sample].flip(3))
             for turns in range(4)
         ]
-        assert min(float((changed[sample] - volume).abs().max()) for volume in eight) < 1e-4
+        errors = [float((changed[sample] - volume).abs().max()) for volume in eight]
+        assert min(errors) < 1e-4
+        seen.add(int(np.argmin(errors)))
+    assert len(seen) >= 5
 
 
 def test_a_volume_and_its_mask_move_together_through_all_three_axes() -> None:
@@ -175,15 +274,6 @@ def test_a_volume_and_its_mask_move_together_through_all_three_axes() -> None:
     assert torch.equal(moved, (changed >= 0.5).float())
     assert not torch.equal(moved, target)
     assert np.abs(parameters.matrix[:, 2, :2]).min() > 0  # slices are tilted
-
-
-def test_a_turn_of_a_volume_keeps_lengths_in_mm() -> None:
-    parameters = draw(one(geometry_probability=1, rotation_degrees=40, scale=0), 0, 0, [3], EXTENT)
-    depth, height, width = EXTENT
-    sides = np.diag([width, height, depth]).astype(float)
-    rotation = sides @ parameters.matrix[0, :, :3] @ np.linalg.inv(sides)
-    assert np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-5)
-    assert np.linalg.det(rotation) == pytest.approx(1, abs=1e-5)
 
 
 def test_intensities_of_volumes_change_within_bounds() -> None:

@@ -120,10 +120,13 @@ def test_a_line_is_printed_for_each_region(result: Leaderboard) -> None:
 
 @pytest.fixture
 def mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Leaderboard:
-    """One arm with a seed, one with three and a longer training, one of whose seeds has seen another processor."""
+    """One arm with a seed, one with three and a longer training.
+
+    Of the three seeds one finds no core, and one has seen another processor.
+    """
     monkeypatch.setattr(leaderboard, "images_per_second", lambda runs: dict.fromkeys(runs, 50.0))
     alone = arm(tmp_path, "without_core", 1, 10)
-    seeds = {seed: arm(tmp_path, f"whole_{seed}", None, 20).runs[0] for seed in range(3)}
+    seeds = {seed: arm(tmp_path, f"whole_{seed}", 1 if seed == 1 else None, 20).runs[0] for seed in range(3)}
     write_training(seeds[2], {"machine": {"processor": "y", "instructions": "AMX"}, "output_stride": 4})
     longer = evaluated(tmp_path / "longer", (12, 40, 48)).folder
     (longer / "config.toml").write_text("[train]\nepochs = 6\n")
@@ -135,6 +138,10 @@ def test_arms_with_more_seeds_stand_in_a_table_of_their_own_too(mixed: Leaderboa
     assert [(row.name, list(row.seeds)) for row in everyone.arms] == [("whole", ["0"]), ("without_core", ["0"])]
     assert [(row.name, list(row.seeds)) for row in repeated.arms] == [("whole", ["0", "1", "2"])]
     assert (everyone.about, repeated.about) == ("models", "recipes")
+    core = repeated.rows[REGIONS.index("tumour_core")]
+    assert (core.seeds["1"], core.seeds["0"]) == (0, core.seeds["2"])
+    assert core.dice.mean == pytest.approx(2 / 3 * (core.seeds["0"] or 0))
+    assert (core.missed, core.tumour_cases, core.cases, core.patients) == (6 / 3, 6, 6, 6)
     assert any("ONE SEED of all arms" in warning for warning in mixed.warnings)
     assert headings(mixed) == ["From scratch, one seed", "From scratch, 3 seeds"]
     write_leaderboard(mixed, tmp_path)

@@ -353,11 +353,14 @@ def test_a_volume_that_is_all_but_empty_is_named(tmp_path: Path) -> None:
     assert "t1ce.nii.gz: 0.10% of its voxels are not 0" in finding.message
 
 
-def test_a_coarser_grid_is_smoothed_and_not_sampled() -> None:
-    fine, coarse = (grid_of((8, 8, 4 * side), np.diag([1.0, 1, 4 / side, 1])) for side in (4, 1))
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_a_coarser_grid_is_smoothed_and_not_sampled(order: tuple[int, ...]) -> None:
+    """Along the axis whose voxels are long on the coarse grid, the last or the first there."""
+    fine = grid_of((8, 8, 16), np.eye(4))
+    coarse = grid_of(tuple((8, 8, 4)[axis] for axis in order), np.diag([1.0, 1, 4, 1])[:, [*order, 3]])
     stripes = np.broadcast_to(np.arange(16) % 2, (8, 8, 16)).astype(np.float32)
     found = resample(stripes, fine, coarse, nearest=False)
-    assert np.abs(found[..., 1:] - 0.5).max() < 0.01
+    assert np.abs(found.transpose(np.argsort(order))[..., 1:] - 0.5).max() < 0.01
     assert set(resample(stripes, fine, coarse, nearest=True).ravel()) <= {0, 1}
 
 

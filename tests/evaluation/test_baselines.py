@@ -39,7 +39,12 @@ def test_masks_of_any_size_share_the_grid() -> None:
     found = constant_mask([small, large], ["a", "b"])
     assert found.shape == (256, 256)
     assert found.sum() == pytest.approx(64 * 64, rel=0.05)
-    assert baselines.fitted(found, (100, 300)).shape == (100, 300)
+
+
+def test_rows_and_columns_stay_apart_on_the_grid_and_on_the_way_back() -> None:
+    wide, expected = np.zeros((64, 128), bool), np.zeros((100, 300), bool)
+    wide[:32, :32] = expected[:50, :75] = True
+    assert np.array_equal(baselines.fitted(constant_mask([wide], ["a"]), (100, 300)), expected)
 
 
 def test_without_a_tumour_the_constant_mask_is_empty() -> None:

@@ -38,8 +38,11 @@ def spots(*places: tuple[int, int], side: int = 2) -> np.ndarray:
 BIG = spots((1, 1), side=9)
 
 
-def dataset_of(pairs: Sequence[tuple[np.ndarray, np.ndarray]], grid: Grid) -> Any:
-    """Of each pair the truth, and what is bright in the picture, in all slices; each is of a patient of its own."""
+def dataset_of(pairs: Sequence[tuple[np.ndarray, np.ndarray]], grid: Grid, patients: str = "") -> Any:
+    """Of each pair the truth, and what is bright in the picture, in all slices.
+
+    Each is of a patient of its own, or of that of its letter.
+    """
     is_volume = grid.ndim == 3
     shape = grid.shape
     head = np.add.outer(np.arange(SIDE), np.arange(SIDE))  # is not blank, whatever is bright in the other channel
@@ -51,7 +54,8 @@ def dataset_of(pairs: Sequence[tuple[np.ndarray, np.ndarray]], grid: Grid) -> An
         )
         for number, (truth, seen) in enumerate(pairs)
     }
-    cases = [Case(name, (Path(name),), patient=name, is_volume=is_volume) for name in samples]
+    owners = zip(samples, patients or samples, strict=True)
+    cases = [Case(name, (Path(name),), patient=owner, is_volume=is_volume) for name, owner in owners]
     by_id = {case.id: case for case in cases}
     return SimpleNamespace(cases=cases, case=by_id.__getitem__, read=lambda case: samples[case.id])
 
@@ -94,6 +98,16 @@ def test_beside_pictures_components_of_volumes_are_measured_in_voxels() -> None:
 def test_nothing_is_limited_where_small_components_are_as_often_true() -> None:
     settings, (before, after) = limits_of([(FALSE, FALSE), (BIG, BIG)], VOLUME)
     assert (settings, before, after) == (Postprocessing(), 1, 1)
+
+
+def test_patients_decide_alike_however_many_cases_they_have() -> None:
+    """Of two cases of one patient a limit takes what is false, of one of another as much that is true."""
+    dataset = dataset_of([(BIG, FALSE), (BIG, FALSE), (FALSE, FALSE)], PICTURE, patients="AAB")
+    limits = choose_postprocessing(bright_model("tumour"), dataset, ["0", "1", "2"])
+    assert limits.postprocessing == Postprocessing()
+    assert limits.dice["tumour"][0] == pytest.approx((2 * 81 / (81 + 85) + 1) / 2)
+    limits = choose_postprocessing(bright_model("tumour"), dataset_of([(BIG, FALSE)] * 2, PICTURE), ["0", "1"])
+    assert limits.postprocessing.smallest_px == {"tumour": 5}
 
 
 def test_what_a_model_had_before_has_no_say() -> None:

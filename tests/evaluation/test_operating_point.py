@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import PairFolder
 from tumorline.arrays import Float32Array, ImageArray
@@ -66,6 +67,33 @@ def test_the_threshold_that_finds_the_tumours_is_chosen(pair_folder: PairFolder)
     assert curve[point.threshold].dice == max(one.dice for one in curve.values())
     assert curve[point.threshold].dice > 0.9
     assert (point.calibration_error or 0) < (point.calibration_error_before or 0)
+
+
+def at_temperature(dataset: Dataset, names: Sequence[str], temperature: float) -> OperatingPoint:
+    model: Any = Sloped()
+    return operating_point.choose_operating_points(model, dataset, names, "validation", temperature)["tumour"]
+
+
+def test_of_thresholds_that_are_as_good_the_one_nearest_to_one_half_is_chosen(pair_folder: PairFolder) -> None:
+    """At half the temperature a tumour's probability is 0.155 and that around it 0.012, so that 0.05 to 0.15 agree."""
+    dataset = load_dataset(pair_folder(patients=3, slices=1), DataConfig())
+    point = at_temperature(dataset, [case.id for case in dataset.cases], 0.5)
+    assert point.threshold == 0.15
+    assert [one.missed for one in point.threshold_curve] == [0] * 3 + [3] * 16
+    found = [one.volume_ratio for one in point.threshold_curve]
+    assert found == [pytest.approx(1, abs=0.1)] * 3 + [None] * 16
+
+
+def test_the_dice_of_a_threshold_is_by_patient(pair_folder: PairFolder) -> None:
+    """Two slices of the first patient are found, the only one of the second has its tumour elsewhere."""
+    folder = pair_folder(patients=2, slices=2)
+    image, elsewhere = Image.open(folder / "images" / "s002.png"), np.zeros((32, 32), bool)
+    elsewhere[:3, :5] = True
+    pair_folder.add("s002", image, Image.fromarray(elsewhere))
+    point = at_temperature(load_dataset(folder, DataConfig()), ["s000", "s001", "s002"], 0.5)
+    first = point.threshold_curve[0]
+    assert (first.dice, first.missed) == (pytest.approx((1 + 0) / 2, abs=0.04), 1)
+    assert point.validation_patients == 2
 
 
 def test_a_threshold_by_hand_is_kept_and_the_curve_still_drawn(pair_folder: PairFolder) -> None:

@@ -88,8 +88,13 @@ def test_slices_are_sorted_by_place_and_turned_to_the_patient(tmp_path: Path) ->
 
 @pytest.mark.parametrize("orientation", [AXIAL, OBLIQUE, (0, 1, 0, 0, 0, -1), (-1, 0, 0, 0, -1, 0)])
 def test_a_voxel_lies_where_its_header_says(tmp_path: Path, orientation: tuple[float, ...]) -> None:
-    series = opened(write_series(tmp_path, orientation=orientation))
-    column, row, number = 4, 1, 3
+    paths, (column, row, number) = write_series(tmp_path, orientation=orientation), (4, 1, 3)
+    dataset = pydicom.dcmread(paths[number])
+    pixels = dataset.pixel_array.copy()
+    pixels[row, column] = 99
+    dataset.PixelData = pixels.tobytes()
+    dataset.save_as(paths[number])
+    series = opened(paths)
     across, down = np.array(orientation).reshape(2, 3)
     left, back, head = np.array(series.slices[number].position_mm) + column * 2.0 * across + row * 0.5 * down
     marked = np.zeros(series.stored_shape)
@@ -98,6 +103,7 @@ def test_a_voxel_lies_where_its_header_says(tmp_path: Path, orientation: tuple[f
     turned = np.zeros(series.grid.shape)
     place = np.linalg.inv(np.array(series.grid.affine)) @ [-left, -back, head, 1]
     turned[tuple(place[:3].round().astype(int))] = 1
+    assert np.array_equal(read_series(series) == 99, turned)
     assert np.array_equal(series.to_stored(turned), marked.transpose(2, 1, 0))
 
 

@@ -41,6 +41,7 @@ def test_equal_content_gives_an_equal_mask_in_every_format(tiny_run: Path, tmp_p
     ]
     tumorline.predict(files, tiny_run, tmp_path / "out")
     masks = [np.asarray(Image.open(tmp_path / "out" / f"{path.stem}_mask.png")) for path in files]
+    assert masks[0].any()
     assert all(np.array_equal(mask, masks[0]) for mask in masks)
 
 

@@ -35,11 +35,15 @@ def test_sums_are_those_of_all_pixels_and_scaling_gives_each_the_same_weight() -
 
 
 def test_the_region_reaches_ten_pixels_beyond_either_mask() -> None:
-    truth, predicted = np.zeros((50, 50), bool), np.zeros((50, 50), bool)
-    truth[25, 25] = True
+    """A true pixel near the upper border and a predicted one near the right one."""
+    truth, predicted = np.zeros((30, 50), bool), np.zeros((30, 50), bool)
+    truth[3, 20] = predicted[19, 46] = True
     region = calibration.region_of_interest(truth, predicted)
-    assert region[25, 34:37].tolist() == [True, True, False]
-    assert not calibration.region_of_interest(predicted, predicted).any()
+    assert np.flatnonzero(region[3]).tolist() == list(range(10, 31))
+    assert np.flatnonzero(region[:, 20]).tolist() == list(range(14))
+    assert np.flatnonzero(region[19]).tolist() == list(range(36, 50))
+    assert (region[9, 28], region[10, 28]) == (True, False), "8 across and 6 down are 10"
+    assert not calibration.region_of_interest(truth & predicted, truth & predicted).any()
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
@@ -105,7 +109,17 @@ def test_a_summary_says_what_confidence_is_worth() -> None:
     assert found.without_confidence == 1
     assert found.expected_calibration_error == pytest.approx(0.1)
     assert [one.tumour for one in found.reliability] == [0, 1]
+    limits = [limit for one in found.reliability for limit in (one.lowest, one.highest)]
+    assert limits == pytest.approx([1 / 15, 2 / 15, 13 / 15, 14 / 15])
     assert found.dice_lost_to_area.mean == pytest.approx((0.1 + 0.5 + 1.0) / 3)
+
+
+def test_patients_count_alike_however_many_cases_they_have_and_cases_however_many_pixels() -> None:
+    """One patient has a large case that is right and a small one that is half right, another one that is wrong."""
+    right, half, wrong = counted([1.0] * 9, [True] * 9), counted([1.0] * 2, [True, False]), counted([1.0], [False])
+    cases = [calibration.Certainty(name, 0.5, 0.5, 0.5, own) for name, own in (("p", right), ("p", half), ("q", wrong))]
+    found = calibration.summarise_calibration(cases)
+    assert found.expected_calibration_error == pytest.approx(((0 + 0.5) / 2 + 1) / 2)
 
 
 def test_without_a_tumour_there_is_no_risk() -> None:

@@ -2,12 +2,25 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tumorline.metrics import comparison
 
 
 def test_five_patients_that_all_gain_have_two_extreme_exchanges_of_32() -> None:
     assert comparison.sign_flip_test(np.full(5, 0.1)) == pytest.approx(2 / 32)
+
+
+def test_an_exchange_counts_by_how_large_the_differences_are_and_not_by_their_ranks() -> None:
+    """Of 10, 1, -3 and -4 the sum is 4; of the eight up to sign only 10 - 1 - 3 - 4 = 2 is nearer to 0."""
+    assert comparison.sign_flip_test(np.array([10.0, 1, -3, -4])) == pytest.approx(7 / 8)
+
+
+def test_a_patient_without_a_difference_changes_nothing_when_exchanges_are_drawn() -> None:
+    thirteen = np.array([0.3, -0.1, 0.25, 0.2, -0.3, 0.05, 0.1, -0.15, 0.2, 0.1, -0.05, 0.15, -0.2])
+    exact = comparison.sign_flip_test(thirteen)
+    assert 0.2 < exact < 0.8
+    assert comparison.sign_flip_test(np.append(thirteen, 0)) == pytest.approx(exact, abs=0.02)
 
 
 def test_no_difference_has_p_1_and_an_interval_of_nothing() -> None:
@@ -24,8 +37,12 @@ def test_the_order_of_two_models_turns_the_sign_only() -> None:
     random = np.random.default_rng(0)
     first, second = random.random(30), random.random(30)
     forth, back = comparison.paired(first, second), comparison.paired(second, first)
-    assert forth.mean == -back.mean
+    assert forth.mean == -back.mean == pytest.approx(float(first.mean() - second.mean()))
     assert forth.p == back.p
+    assert forth.ci95 is not None
+    assert back.ci95 is not None
+    assert forth.ci95[0] < forth.mean < forth.ci95[1]
+    assert forth.ci95 == pytest.approx((-back.ci95[1], -back.ci95[0]), abs=0.02)
 
 
 def test_below_twenty_patients_there_is_no_interval() -> None:
@@ -51,6 +68,36 @@ def test_recipes_that_differ_more_than_their_seeds_do_differ() -> None:
     assert difference.ci95[0] < 0.05 < difference.ci95[1]
 
 
+PATIENTS = np.linspace(-0.3, 0.5, 20)
+SEEDS = np.array([[-0.1], [0.0], [0.2]]), np.array([[0.1], [0.15], [0.3], [0.25]])
+
+
+def test_where_only_patients_differ_recipes_are_compared_by_a_t_test_over_them() -> None:
+    difference = comparison.between_recipes(np.tile(PATIENTS, (3, 1)), np.zeros((4, 20)))
+    expected = stats.ttest_1samp(PATIENTS, 0)
+    assert difference.p == pytest.approx(expected.pvalue)
+    assert difference.ci95 == pytest.approx(expected.confidence_interval(0.95))
+
+
+def test_where_only_seeds_differ_recipes_are_compared_by_welchs_test_over_them() -> None:
+    first, second = (seeds + np.zeros(20) for seeds in SEEDS)
+    difference, expected = (
+        comparison.between_recipes(first, second),
+        stats.ttest_ind(*map(np.ravel, SEEDS), equal_var=False),
+    )
+    assert difference.p == pytest.approx(expected.pvalue)
+    assert difference.ci95 == pytest.approx(expected.confidence_interval(0.95))
+
+
+def test_patients_and_seeds_count_together() -> None:
+    """Each adds a variance of 0.0012, patients with 19 degrees of freedom and three seeds with 2."""
+    patients = PATIENTS * np.sqrt(20 * 0.0012 / PATIENTS.var(ddof=1))
+    difference = comparison.between_recipes(patients + np.array([[0.04], [0.1], [0.16]]), np.zeros((3, 20)))
+    together = stats.t(4 / (1 / 19 + 1 / 2), difference.mean, np.sqrt(0.0024))
+    assert difference.ci95 == pytest.approx(together.interval(0.95))
+    assert difference.p == pytest.approx(2 * together.cdf(0))
+
+
 def test_a_recipe_against_itself_has_p_1() -> None:
     values = np.random.default_rng(0).random((3, 20))
     assert comparison.between_recipes(values, values).p == 1
@@ -63,7 +110,8 @@ def test_holm_multiplies_the_smallest_by_all_and_never_falls() -> None:
 
 
 def test_the_better_in_every_patient_is_always_first() -> None:
-    values = np.stack([np.full(10, 0.5), np.full(10, 0.7)])
+    """However little better, and however patients differ: all are ranked on the same patients drawn."""
+    values = np.linspace(0, 1, 10) + np.array([[0.0], [0.01]])
     assert comparison.rank_shares(values).tolist() == [[0, 1], [1, 0]]
 
 

@@ -36,9 +36,11 @@ def test_slices_are_averaged_within_a_patient_first() -> None:
     assert dice.range == pytest.approx([0.2, 0.8])
 
 
-def test_the_median_is_over_patients() -> None:
-    dice = summarise_rows([row(name, name, value) for name, value in (("a", 0.0), ("b", 0.8), ("c", 1.0))]).dice
-    assert dice.median == pytest.approx(0.8)
+def test_median_and_quartiles_are_over_patients() -> None:
+    """Half of the cases are one patient's."""
+    values = [("a", 0.0), ("b", 0.3), ("c", 0.8), ("d", 0.9), *[("e", 1.0)] * 4]
+    dice = summarise_rows([row(str(number), *value) for number, value in enumerate(values)]).dice
+    assert (dice.median, dice.quartiles) == (pytest.approx(0.8), pytest.approx([0.3, 0.9]))
     assert dice.mean == pytest.approx(0.6)
 
 

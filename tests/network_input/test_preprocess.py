@@ -14,8 +14,11 @@ def test_a_wide_image_keeps_its_aspect_and_is_centred() -> None:
 
 
 def test_the_network_sees_mean_zero_and_deviation_one() -> None:
+    """Of 1024 pixels one that is far brighter than the rest is clipped, and one that is far darker."""
     image = np.random.default_rng(0).normal(1000, 300, (2, 32, 32)).astype(np.float32)
+    image[:, 3, 4], image[:, 20, 9] = 1e6, -1e6
     square, _ = to_network(image, 32)
+    assert np.abs(square).max() < 4
     assert np.allclose(square.mean((1, 2)), 0, atol=1e-5)
     assert np.allclose(square.std((1, 2)), 1, atol=1e-4)
 

@@ -36,14 +36,14 @@ def test_masks_are_kept_exactly_as_bits_of_regions(regions: int, kind: str) -> N
 
 def test_the_slices_of_a_volume_stand_beside_one_another() -> None:
     image = np.arange(5, dtype=np.float32)[None, :, None, None] * np.ones((1, 5, 4, 6), np.float32)
-    case = encode_case(ViewedCase("a", image, Grid((5, 4, 6)), ["tumour"]), lossless=True)
+    case = encode_case(ViewedCase("a", image, Grid((5, 4, 6), (3.0, 2.0, 0.5)), ["tumour"]), lossless=True)
     (shown,) = case["images"]
     assert (shown["shape"], shown["columns"], shown["range"]) == ([5, 4, 6], 3, [0.0, 4.0])
     assert shown["window"] == [0, 255]
     mosaic = mosaic_of(shown)
     assert mosaic.shape == (8, 18)
     assert [mosaic[4 * (number // 3), 6 * (number % 3)] for number in range(5)] == [0, 64, 128, 191, 255]
-    assert case["affine"] == [[0, 0, -1, 0], [0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]], "as the patient is seen"
+    assert case["affine"] == [[0, 0, -0.5, 0], [0, -2, 0, 0], [3, 0, 0, 0], [0, 0, 0, 1]], "as the patient is seen"
 
 
 def test_a_large_picture_is_shown_coarser_and_its_masks_are_not() -> None:
