@@ -328,7 +328,8 @@ def tell_truths(rows: Sequence[Row]) -> dict[WarningCode, str]:
     told = {}
     for kind, (code, sentence) in FAVOURING.items():
         if cases := [case for case, own in kind_of.items() if own == kind]:
-            told[code] = sentence.format(count=f"{len(cases)} of {len(kind_of)} cases are", some=some_of(cases))
+            count = f"{len(cases)} of {numbered(len(kind_of), 'case')} {is_or_are(len(cases))}"
+            told[code] = sentence.format(count=count, some=some_of(cases))
     return told
 
 

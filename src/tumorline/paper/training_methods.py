@@ -54,7 +54,7 @@ def describe_network(study: Study) -> list[str]:
     return [
         f"The network is '{name}'{f' ({chosen})' if chosen else ''}{cited}, with {size}; it takes "
         f"{numbered(info.architecture.channels, 'channel')} and gives the probability of {each} in each pixel.",
-        f"Its weights began {how if initial != NOT_STATED else NOT_STATED}.",
+        f"Initial weights: {NOT_STATED}." if initial == NOT_STATED else f"Its weights began {how}.",
     ]
 
 
