@@ -189,7 +189,7 @@ def test_warnings_and_conventions_are_those_of_all_folds_in_any_order(tmp_path: 
             "postprocessing": "in each fold its own",
             "test_time_augmentation": "in each fold its own",
         }
-        assert [warning.text.partition(" are ")[0] for warning in found.warnings] == [
+        assert [warning.text.partition(" is ")[0] for warning in found.warnings] == [
             "OTHER SEQUENCE: another one",
             f"MASKS CORRECTED: 1 of {cases} cases",
         ]

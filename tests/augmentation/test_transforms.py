@@ -188,7 +188,8 @@ def test_gamma_keeps_mean_and_deviation_and_contrast_the_mean_alone() -> None:
 @pytest.mark.parametrize("space", [(25, 31), (21, 25, 31)])
 def test_a_blur_is_as_wide_along_each_axis_as_it_is_said_of_each_sample(space: tuple[int, ...]) -> None:
     points = torch.zeros(3, 1, *space)
-    points[(slice(None), 0, *(side // 2 for side in space))] = 1
+    middle = torch.tensor(np.ravel_multi_index([side // 2 for side in space], space))
+    points.flatten(1)[:, middle] = 1
     parameters = draw(NOTHING, 0, 0, [0, 1, 2], space)
     parameters.blur[:] = 1, 0, 2
     blurred, _ = apply(points, torch.zeros_like(points), parameters)

@@ -40,7 +40,8 @@ def test_median_and_quartiles_are_over_patients() -> None:
     """Half of the cases are one patient's."""
     values = [("a", 0.0), ("b", 0.3), ("c", 0.8), ("d", 0.9), *[("e", 1.0)] * 4]
     dice = summarise_rows([row(str(number), *value) for number, value in enumerate(values)]).dice
-    assert (dice.median, dice.quartiles) == (pytest.approx(0.8), pytest.approx([0.3, 0.9]))
+    assert dice.median == pytest.approx(0.8)
+    assert dice.quartiles == pytest.approx([0.3, 0.9])
     assert dice.mean == pytest.approx(0.6)
 
 
