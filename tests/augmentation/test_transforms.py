@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -100,7 +102,7 @@ def test_epochs_and_samples_are_drawn_differently() -> None:
     [("rotation_degrees", "linear"), ("scale", "linear"), ("shift", "shift"), ("elastic", "bend"), ("gamma", "gamma")],
 )
 def test_switching_one_transform_off_leaves_the_others_as_they_were(name: str, part: str) -> None:
-    def parts(**changes: float) -> dict[str, np.ndarray]:
+    def parts(**changes: float) -> dict[str, Any]:
         settings = AugmentConfig(geometry_probability=1, intensity_probability=1, elastic=0.05)
         found = drawn(settings.model_copy(update=changes), [1, 2, 3])
         linear, shift = found.matrix[:, :, :2], found.matrix[:, :, 2]
