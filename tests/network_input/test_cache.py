@@ -37,6 +37,19 @@ def test_masks_are_zeros_and_ones_at_the_networks_size(dataset: Dataset) -> None
     assert np.unique(cached.masks).tolist() == [0, 1]
 
 
+def test_how_far_the_filling_is_is_told_and_nothing_of_what_is_there(dataset: Dataset) -> None:
+    told: list[tuple[int, int]] = []
+    for _ in range(2):
+        open_cache(dataset, lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_the_same_of_volumes(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    open_volume_cache(volumes(tmp_path, (1, 1, 1)), lambda done, total: told.append((done, total)))
+    assert told == [(1, 1)]
+
+
 def test_another_encoding_of_the_masks_shares_the_cache(dataset: Dataset, tmp_path: Path) -> None:
     other = PairFolder(tmp_path / "other")(patients=3, slices=1, encoding="palette")
     assert cache_key(load_dataset(other, dataset.settings)) == cache_key(dataset)

@@ -13,6 +13,7 @@ from tests.conftest import TINY, blob
 from tests.sources import Array, nib, save_volume
 from tests.training.conftest import make_task
 from tests.training.test_loop import history, same, train
+from tumorline import progress
 from tumorline.config import Config, load_config
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.ensembles import write_ensemble
@@ -26,6 +27,8 @@ from tumorline.network_input.cache import cache_key, open_cache
 from tumorline.network_input.windows import input_of, prepare_input
 from tumorline.run.provenance import model_info
 from tumorline.training import loop
+from tumorline.training.feed import open_feed
+from tumorline.training.machine import Machine
 from tumorline.training.weights import read_best
 from tumorline.training.windows import training_windows
 
@@ -209,3 +212,14 @@ def test_two_processes_give_the_loss_of_one_on_volumes(volumes_config: Config, t
     for one, two in zip(history(tmp_path / "one"), history(tmp_path / "two"), strict=True):
         for column in columns:
             assert float(one[column]) == pytest.approx(float(two[column]), abs=2e-4)
+
+
+def test_a_training_says_how_far_its_data_are_prepared(
+    volumes_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line a minute, and here at once."""
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0)
+    task, said = make_task(volumes_config, tmp_path / "run"), list[str]()
+    machine = Machine(torch.device("cpu"), bfloat16=False)
+    open_feed(volumes_config, task.dataset, task.split, machine, said.append)
+    assert said == [f"preparing {done}/6, about a minute left" for done in range(1, 6)]

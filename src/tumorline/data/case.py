@@ -21,6 +21,7 @@ from tumorline.formats.decode import read_pixels
 from tumorline.formats.grey import is_coloured, to_grey
 from tumorline.geometry.grid import Grid
 from tumorline.groups import group_of
+from tumorline.progress import Progress
 from tumorline.regions import Labels
 
 T = TypeVar("T")
@@ -102,10 +103,13 @@ class Case:
         return self.correction or self.mask
 
 
-def map_cases(work: Callable[[Case], T], cases: Sequence[Case]) -> Iterator[T]:
-    """What `work` gives for each case, in their order, by a few threads."""
+def map_cases(work: Callable[[Case], T], cases: Sequence[Case], progress: Progress | None = None) -> Iterator[T]:
+    """What `work` gives for each case, in their order, by a few threads; `progress` hears of each that is done."""
     with ThreadPoolExecutor(MOST_VOLUMES if any(case.is_volume for case in cases) else None) as pool:
-        yield from pool.map(work, cases)
+        for done, result in enumerate(pool.map(work, cases), start=1):
+            if progress:
+                progress(done, len(cases))
+            yield result
 
 
 def read_image(case: Case) -> ImageArray:

@@ -25,6 +25,7 @@ from tumorline.model_info import InputSpec
 from tumorline.network_input import fit
 from tumorline.network_input.built_folder import checksums_of, create_array, open_built
 from tumorline.network_input.windows import count_slices, input_of, prepare_input
+from tumorline.progress import Progress
 
 IMAGES, MASKS, ROWS, CHECKSUMS = "images.npy", "masks.npy", "rows.npy", "checksums.json"
 NAMES = (IMAGES, MASKS, ROWS)
@@ -81,13 +82,13 @@ def cache_key(dataset: Dataset) -> str:
     return sha256(json.dumps([settings, content]).encode()).hexdigest()[:24]
 
 
-def open_cache(dataset: Dataset) -> Cache:
+def open_cache(dataset: Dataset, progress: Progress | None = None) -> Cache:
     """Map the decoded cases, building the cache first where it is not there or is damaged.
 
     Raises UserError without space.
     """
     target = cache_folder(dataset.settings) / cache_key(dataset)
-    return open_built(target, lambda folder: _read(dataset, folder), lambda folder: _fill(dataset, folder))
+    return open_built(target, lambda folder: _read(dataset, folder), lambda folder: _fill(dataset, folder, progress))
 
 
 def _read(dataset: Dataset, folder: Path) -> Cache | None:
@@ -126,7 +127,7 @@ def _checksums(cache: Cache) -> list[list[int]]:
     return [checksums_of(array) for array in (cache.images, cache.masks, cache.rows)]
 
 
-def _fill(dataset: Dataset, folder: Path) -> None:
+def _fill(dataset: Dataset, folder: Path, progress: Progress | None) -> None:
     count, side = len(dataset.cases), dataset.settings.image_size
     needed = sum(math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in _arrays(dataset))
     require_space(folder.parent, needed, f"for the decoded cache of {count} cases at data.image_size {side}")
@@ -142,7 +143,7 @@ def _fill(dataset: Dataset, folder: Path) -> None:
         if cache.rows.shape[1] == FLAGS and (other_labels := dataset.read_other_labels(case)) is not None:
             cache.rows[rows.start : rows.stop, FLAGS - 1] = slices_with_any(other_labels, plane)
 
-    list(map_cases(store, dataset.cases))  # until all are there
+    list(map_cases(store, dataset.cases, progress))  # until all are there
     for array in (images, masks, rows):
         array.flush()
     write_json(folder / CHECKSUMS, _checksums(cache))

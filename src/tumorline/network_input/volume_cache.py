@@ -21,6 +21,7 @@ from tumorline.network_input import fit
 from tumorline.network_input.built_folder import create_array, open_built
 from tumorline.network_input.patches import Places, region_places
 from tumorline.network_input.spaced import SpacedPlacement, place_head, to_spaced, truth_to_spaced
+from tumorline.progress import Progress
 
 VERSION = 1
 """Of what stands in the cache of equal volumes and settings."""
@@ -67,7 +68,7 @@ def volume_cache_key(dataset: Dataset) -> str:
     return sha256(json.dumps([settings, content]).encode()).hexdigest()[:24]
 
 
-def open_volume_cache(dataset: Dataset) -> VolumeCache:
+def open_volume_cache(dataset: Dataset, progress: Progress | None = None) -> VolumeCache:
     """Map the volumes, building the cache first where it is not there or is damaged.
 
     Raises UserError for a picture among the cases, for a volume without spacing, and without space.
@@ -76,7 +77,9 @@ def open_volume_cache(dataset: Dataset) -> VolumeCache:
         if len(facts.shape) != 4:
             raise UserError(f"{case.images[0]}: a picture; data.window is for volumes, leave it out for slices")
     target = cache_folder(dataset.settings) / volume_cache_key(dataset)
-    return open_built(target, lambda folder: _read_volumes(dataset, folder), lambda folder: _fill(dataset, folder))
+    return open_built(
+        target, lambda folder: _read_volumes(dataset, folder), lambda folder: _fill(dataset, folder, progress)
+    )
 
 
 def _read_volumes(dataset: Dataset, folder: Path) -> VolumeCache | None:
@@ -108,9 +111,9 @@ def _array_path(folder: Path, number: int, kind: str) -> Path:
     return folder / f"{number:06d}-{kind}.npy"
 
 
-def _fill(dataset: Dataset, folder: Path) -> None:
+def _fill(dataset: Dataset, folder: Path, progress: Progress | None) -> None:
     require_space(folder.parent, _most_bytes(dataset), f"for the decoded cache of {len(dataset.cases)} volumes")
-    entries = map_cases(lambda case: _store(dataset, case, folder), dataset.cases)
+    entries = map_cases(lambda case: _store(dataset, case, folder), dataset.cases, progress)
     write_json(folder / INDEX, list(entries))
 
 

@@ -19,6 +19,7 @@ from tumorline.errors import UserError
 from tumorline.network_input.cache import Cache, cache_key, open_cache
 from tumorline.network_input.patches import PatchPlan, cut_patch, draw_patch
 from tumorline.network_input.volume_cache import VolumeCache, open_volume_cache, volume_cache_key
+from tumorline.progress import Notify, minutely, silent
 from tumorline.training.batches import Store
 from tumorline.training.machine import Machine
 from tumorline.training.validation import Validation, validate
@@ -61,11 +62,12 @@ def feed_key(dataset: Dataset) -> str:
     return volume_cache_key(dataset) if dataset.settings.window else cache_key(dataset)
 
 
-def open_feed(config: Config, dataset: Dataset, split: Split, machine: Machine) -> Feed:
-    """The decoded data, which the first process builds while the others wait."""
+def open_feed(config: Config, dataset: Dataset, split: Split, machine: Machine, notify: Notify = silent) -> Feed:
+    """The data at the network's size: the first process prepares them and says how far it is, the others wait."""
+    progress = minutely("preparing", notify)
     if config.data.window:
-        return PatchFeed(config, dataset, split, machine, machine.first(lambda: open_volume_cache(dataset)))
-    return SliceFeed(config, dataset, split, machine, machine.first(lambda: open_cache(dataset)))
+        return PatchFeed(config, dataset, split, machine, machine.first(lambda: open_volume_cache(dataset, progress)))
+    return SliceFeed(config, dataset, split, machine, machine.first(lambda: open_cache(dataset, progress)))
 
 
 class SliceFeed:

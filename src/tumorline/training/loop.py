@@ -43,7 +43,7 @@ def fit(task: Task, machine: Machine, on_epoch: OnEpoch | None = None, on_begin:
     with the highest validation Dice by patient, of equal ones that with the lowest validation loss. Raises Interrupted
     on Ctrl-C or SIGTERM.
     """
-    feed = open_feed(task.config, task.dataset, task.split, machine)
+    feed = open_feed(task.config, task.dataset, task.split, machine, task.notify)
     state = start(task, machine)
     loop = Loop(task, machine, feed, state, on_epoch)
     with _stop_signals(loop):

@@ -55,7 +55,7 @@ class TimedLoop(Loop):
 
 def measure_pace(task: Task, machine: Machine) -> Pace:
     """Time a new network on its training and validation cases; the run folder is not written to."""
-    feed = open_feed(task.config, task.dataset, task.split, machine)
+    feed = open_feed(task.config, task.dataset, task.split, machine, task.notify)
     loop = TimedLoop(task, machine, feed, start(task, machine))
     step_s = median(loop.step_seconds())
     validated = task.split.cases("validation")

@@ -68,7 +68,7 @@ def find_rate(task: Task, machine: Machine) -> RangeTest:
     `train.freeze_epochs` says. Raises UserError where there are too few steps and where the first loss is not
     finite.
     """
-    feed = open_feed(task.config, task.dataset, task.split, machine)
+    feed = open_feed(task.config, task.dataset, task.split, machine, task.notify)
     loop = RisingLoop(task, machine, feed, start(task, machine))
     loop.steps = min(STEPS, task.config.train.epochs * loop.batches.steps)
     if loop.steps < FEWEST_STEPS:
