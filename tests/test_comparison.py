@@ -557,6 +557,14 @@ def test_of_fewer_patients_than_an_interval_takes_no_groups_are_compared(runs: R
     assert result["pairs_within"] == []
 
 
+def test_within_groups_few_are_compared_or_each_with_a_reference(runs: Runs, tmp_path: Path) -> None:
+    shifts = {name: partial(lambda shift, _: shift, shift) for shift, name in enumerate("abcde")}
+    five = [runs(name, shift) for name, shift in shifts.items()]
+    assert tumorline.compare(five, output=tmp_path / "all")["pairs_within"] == []
+    against = tumorline.compare(five, reference="a", output=tmp_path / "against")["pairs_within"]
+    assert {pair["first"] for pair in against} == {*"bcde"}
+
+
 def test_within_groups_recipes_are_compared_over_their_seeds(runs: Runs, tmp_path: Path) -> None:
     groups = {
         name: [runs(f"{name}{seed}", shift, seed) for seed in range(3)]

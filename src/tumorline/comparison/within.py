@@ -17,6 +17,8 @@ from tumorline.metrics.summary import Row
 from tumorline.results.compared import CaseGroup, ComparedPair
 
 GroupedBy = Literal["class", "size"]
+MOST_COMPARED = 6
+"""Of contenders that are compared within groups: each takes as many tests in each of them as over all cases."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,9 @@ class Within:
     """Of each case; "" where it is unknown."""
 
     def pairs(self, matched: Sequence[tuple[Contender, Contender]], recipes: bool) -> list[ComparedPair]:
-        """In each metric, within each class and each third by size; of one class the former says nothing new."""
+        """In each metric, within each class and each third by size; none of one class, or of too many contenders."""
+        if len(matched) > MOST_COMPARED:
+            return []
         means = {by: self._means(by) for by in ("class", "size")}
         return [
             pair.without_patients()
