@@ -53,9 +53,9 @@ def score(masks: Path | str, data: Path | str, **options: Unpack[MaskKeywords]) 
     those of models and of other programs.
 
     Args:
-        masks: A folder with a mask for each case, called as the case is (`CASE.png`, `CASE.nii.gz`, also with `_mask`,
-            `_seg` or `_pred` behind it), which marks what the masks of the set mark by the same values. Cases without
-            one are left out, and counted.
+        masks: A folder with a mask for each case, called as the case is (`CASE.png`, `CASE.nii.gz`, also with `_mask`
+            or `_seg` behind it), which marks what the masks of the set mark by the same values. Cases without one are
+            left out, and counted.
         data: A source in any supported layout, with its own masks.
         output: Folder for `evaluation.csv`, `summary.json`, `predictions/` and `report.html`; None makes
             `evaluations/<time>-<masks>-<source>`.

@@ -141,20 +141,20 @@ def summarise_evaluation(model: Model, request: Request, rows: Sequence[Row], st
 
 def conventions_of_cases(rows: Sequence[Row], request: Request) -> dict[str, str]:
     """Those of figures that need no model."""
+    return {name: text for name, text in _of_all_figures(rows, request).items() if name not in OF_PROBABILITIES}
+
+
+def _of_all_figures(rows: Sequence[Row], request: Request) -> dict[str, str]:
     headline = CONVENTIONS["headline"].format(statuses=in_sentence(request.headline))
-    conventions = {**CONVENTIONS, "headline": headline, **_conventions_of_volumes(rows)}
-    return {name: text for name, text in conventions.items() if name not in OF_PROBABILITIES}
+    return {**CONVENTIONS, "headline": headline, **_conventions_of_volumes(rows)}
 
 
 def _conventions(rows: Sequence[Row], request: Request, model: Model) -> dict[str, str]:
-    headline = {"headline": CONVENTIONS["headline"].format(statuses=in_sentence(request.headline))}
     changed = describe_postprocessing(model.info.regions, model.info.postprocessing)
     more = {"postprocessing": changed} if changed else {}
     computed = {"precision": f"the network computed in {model.precision}, by {model.runtime_name}"}
     return {
-        **CONVENTIONS,
-        **headline,
-        **_conventions_of_volumes(rows),
+        **_of_all_figures(rows, request),
         **more,
         **_test_time_augmentation(model.tta),
         **computed,
